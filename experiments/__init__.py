@@ -1,0 +1,1 @@
+"""Experiments: what composes the library into runs. `python experiments/run.py --help` lists them."""

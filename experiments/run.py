@@ -1,0 +1,114 @@
+"""Trains one variant.
+
+    python experiments/run.py --variant=sngan                    the quick preset: embedded data, minutes on two cores
+    python experiments/run.py --variant=sngan --preset=paper     the paper's setting
+    python experiments/run.py --help                             variants, flags and defaults
+
+The same command continues an interrupted run. Exit codes: 0 trained to the end; 1 an error in the program; 2 a mistake in the
+command, the data or the directory; 3 training diverged; 4 the disk is full or not writable; 128 + N stopped by signal N (130 Ctrl-C,
+143 SIGTERM), with the state saved.
+"""
+
+import dataclasses
+import fcntl
+import importlib.metadata
+import json
+import pathlib
+import sys
+
+from experiments import config
+
+
+def main(argv: list[str]) -> int:
+    module, cfg = config.parse(argv)
+    # JAX only now: help and mistakes on the command line should not wait for it.
+    from jaxgan.train import Diverged, Interrupted
+    from jaxgan.types import UserError
+
+    try:
+        train(module, cfg)
+    except UserError as error:
+        config.fail(error)
+    except Diverged as error:
+        return stop(3, error)
+    except OSError as error:
+        return stop(
+            4, f"{error.strerror or error}: {error.filename or cfg.directory}; make room, then the same command continues"
+        )
+    except Interrupted as error:
+        return stop(128 + error.signum, error)
+    return 0
+
+
+def stop(code: int, message) -> int:
+    print(message if code > 128 else f"error: {message}", file=sys.stderr)
+    return code
+
+
+def train(module, cfg) -> None:
+    """Prepares everything that can go wrong, and only then writes into the run's directory and trains."""
+    import jax
+
+    from jaxgan import data, parallel
+    from jaxgan import train as loop
+
+    jax.config.update("jax_compilation_cache_dir", str(config.cache_directory() / "xla"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    plan = parallel.make_plan(cfg.parallel, cfg.devices, cfg.batch_size)
+    first = plan.mesh.devices.flat[0]
+    versions = {name: importlib.metadata.version(name) for name in ("jaxgan", "jax", "flax", "optax", "orbax-checkpoint")}
+    device = f"{first.platform} ({first.device_kind}) x {plan.mesh.size}, {plan.mode}, float32"
+    print(device, *(f"{name} {version}" for name, version in versions.items()), f"Python {sys.version.split()[0]}", sep=", ")
+
+    refuse_changes(cfg)
+    dataset = data.load(cfg.dataset, cfg.image_size)
+    experiment = module.experiment(cfg, dataset, plan.axis_name)
+    record = {
+        "variant": cfg.variant,
+        "module": module.__name__,
+        "config": dataclasses.asdict(cfg),
+        "data": {"shape": dataset.shape, "num_classes": dataset.num_classes},
+        "versions": versions,
+        "device": device,
+    }
+    with open_directory(cfg.directory, record):
+        cadence = loop.Cadence(cfg.log_every, cfg.sample_every, cfg.eval_every, cfg.checkpoint_every)
+        loop.run(experiment, cfg.directory, plan, cfg.seed, cadence, cfg.tensorboard)
+    print(f"done: {cfg.directory}; open {cfg.directory / 'report.html'}")
+
+
+def refuse_changes(cfg) -> None:
+    """Compares with the config of the run that is in the directory already, if there is one."""
+    from jaxgan.types import UserError
+
+    path = cfg.directory / "config.json"
+    if not path.exists():
+        return
+    try:
+        record = json.loads(path.read_text())
+        differences = config.changed(record["config"], cfg)
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{path} cannot be read ({error}); give another --workdir") from None
+    if differences:
+        raise UserError(f"{cfg.directory} holds a run with another config ({'; '.join(differences)}); give another --workdir")
+
+
+def open_directory(directory: pathlib.Path, record: dict):
+    """Makes the run's directory and locks it against a second process; returns the lock, held while it is open."""
+    from jaxgan.types import UserError
+
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = open(directory / ".lock", "w")
+        (directory / "config.json").write_text(json.dumps(record, indent=2) + "\n")
+    except OSError as error:
+        raise UserError(f"cannot write to {directory} ({error.strerror}); give another --workdir") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UserError(f"another process is training in {directory}; wait for it, or give another --workdir") from None
+    return lock
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,114 @@
+"""SN-GAN: a critic whose every layer has spectral norm one.
+
+Miyato et al., 2018 (https://arxiv.org/abs/1802.05957). Differs from the plain GAN in the hinge objective and in the critic's
+`transform=spectral_norm()`; nothing else holds the critic's slope.
+
+    python experiments/run.py --variant=sngan                     digits, minutes on a laptop
+    python experiments/run.py --variant=sngan --preset=paper      CIFAR-10, the residual networks of the paper's table 2
+"""
+
+import dataclasses
+import math
+from typing import Literal
+
+from experiments.config import RunConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(RunConfig):
+    """SN-GAN."""
+
+    network: Literal["auto", "resnet", "standard", "mlp"] = "auto"
+    """resnet or standard (the paper's table 3) for images, mlp for points; auto is resnet or mlp by the data."""
+    gen_width: int = 32
+    """Channels of the generator's residual blocks."""
+    disc_width: int = 32
+    """Channels of the critic's residual blocks."""
+    latent_size: int = 32
+    """Components of a latent."""
+    critic_turns: int = 1
+    """Critic turns a round, n_dis in the paper."""
+    objective: Literal["hinge", "non_saturating"] = "hinge"
+    """What the players play for; the paper reports both."""
+    learning_rate: float = 4e-4
+    """Of Adam, for both players."""
+    beta1: float = 0.0
+    """Adam's decay of the first moment."""
+    beta2: float = 0.9
+    """Adam's decay of the second moment."""
+    decay_steps: int = 0
+    """Rounds over which the learning rate falls linearly to zero; 0 keeps it."""
+    ema_decay: float = 0.995
+    """Decay a round of the generator's moving average, which samples are drawn from."""
+
+
+PRESETS = {
+    "quick": Config(),
+    "paper": Config(
+        dataset="tfds:cifar10", steps=50_000, decay_steps=50_000, critic_turns=5, latent_size=128, gen_width=256, disc_width=128,
+        learning_rate=2e-4, ema_decay=0.999, log_every=100, eval_every=5_000, sample_every=1_000, checkpoint_every=5_000,
+    ),
+}  # fmt: skip
+
+
+def experiment(cfg: Config, dataset, axis_name: str | None = None):
+    """Wires the game; `dataset` is a `data.Dataset`, `axis_name` what the devices stand on."""
+    import jax.numpy as jnp
+    import optax
+
+    from jaxgan import data, game, games, latents, metrics, objectives, parallel, pictures, transforms
+    from jaxgan.types import Experiment, Phase, Player
+
+    gen, disc = networks(cfg, dataset.shape, axis_name)
+    latent = latents.normal(cfg.latent_size)
+    objective = {"hinge": objectives.hinge, "non_saturating": objectives.non_saturating}[cfg.objective]()
+    disc_loss, gen_loss = games.adversarial(gen, disc, objective, parallel.draw(latent, axis_name))
+
+    def adam(turns):
+        decayed = optax.linear_schedule(cfg.learning_rate, 0.0, cfg.decay_steps * turns)
+        return optax.adam(decayed if cfg.decay_steps else cfg.learning_rate, b1=cfg.beta1, b2=cfg.beta2)
+
+    players = {
+        "disc": Player(
+            init=lambda key: disc.init(key, jnp.zeros((1, *dataset.shape))),
+            loss=disc_loss,
+            optimizer=adam(cfg.critic_turns),
+            transform=transforms.spectral_norm(),
+        ),
+        "gen": Player(
+            init=lambda key: gen.init(key, jnp.zeros((1, cfg.latent_size))),
+            loss=gen_loss,
+            optimizer=adam(1),
+            ema_decay=cfg.ema_decay,
+        ),
+    }
+    play = game.play_round(players, (("disc", cfg.critic_turns), ("gen", 1)), axis_name)
+    batch_at = data.batches(dataset, cfg.batch_size, slices=cfg.critic_turns, seed=cfg.seed, flips=cfg.flips)
+    judged = ()
+    if len(dataset.shape) == 3:
+        some = min(2_000, len(dataset.held_out.images))
+        judged = (metrics.image_quality(data.held_out(dataset, some)["real"]),)
+    return Experiment(
+        phases=(Phase(cfg.steps, game.make_game(players, play, games.generate(gen)), batch_at),),
+        inputs=latent,
+        picture=pictures.grid if judged else pictures.scatter,
+        metrics=judged,
+    )
+
+
+def networks(cfg: Config, shape: tuple[int, ...], axis_name: str | None):
+    """Chooses generator and critic for examples of this shape; 32x32 images get the paper's three doublings from 4x4."""
+    from jaxgan.nets import mlp, resnet, standard
+    from jaxgan.networks import from_linen
+
+    if cfg.network == "mlp" or len(shape) == 1:
+        gen, disc = mlp.Generator(shape), mlp.Discriminator()
+    elif cfg.network == "standard":
+        gen, disc = standard.Generator(shape, axis_name), standard.Discriminator()
+    else:
+        doublings = max(1, round(math.log2(min(shape[:2]) / 4)))
+        ups = (True,) * doublings if doublings > 1 else (False, True)
+        downs = (True,) * max(1, doublings - 1) + (False, False)
+        gen = resnet.Generator(shape, cfg.gen_width, ups, axis_name)
+        disc = resnet.Discriminator(cfg.disc_width, downs)
+    return from_linen(gen), from_linen(disc)

@@ -1,0 +1,142 @@
+"""One step on one device or on many: `pmap`, `shard_map` and `jit` over the same pure function.
+
+A step is written once, against an `axis_name` or None. Inside it, `vary` and `average` make gradients global and `draw` makes random
+numbers independent of the device count. Outside it, `Plan` spreads the batch and keeps the state whole: nothing outside this
+module ever sees an array stacked by device.
+
+`pmap` is the default on several devices. JAX keeps it in maintenance mode, as a wrapper of jit and shard_map; the tests hold
+all three modes to the same numbers.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jaxgan.types import PyTree, Sampler, UserError
+
+AXIS = "devices"
+
+
+def vary(tree: PyTree, axis_name: str | None) -> PyTree:
+    """Marks replicated arrays as differing by device, so that gradients with respect to them stay local until averaged.
+
+    Without it `shard_map` sums the gradient over devices by itself and a later average is silently N times too large.
+    """
+    return tree if axis_name is None else jax.tree.map(lambda x: jax.lax.pcast(x, axis_name, to="varying"), tree)
+
+
+def average(tree: PyTree, axis_name: str | None) -> PyTree:
+    """Averages every leaf over the devices; the identity when `axis_name` is None."""
+    return tree if axis_name is None else jax.lax.pmean(tree, axis_name)
+
+
+def draw(sampler: Sampler, axis_name: str | None) -> Sampler:
+    """Makes a sampler draw for the whole batch and keep the own device's slice.
+
+    The numbers then depend on the key and the example alone, so 1, 2 and 4 devices train on the same latents.
+
+    Args:
+        sampler: `(key, count) -> leaves [count, ...]`.
+        axis_name: the axis the devices stand on, or None for the sampler itself.
+    """
+    if axis_name is None:
+        return sampler
+
+    def own(key, count):
+        everything = sampler(key, count * jax.lax.axis_size(axis_name))
+        start = jax.lax.axis_index(axis_name) * count
+        return jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, start, count), everything)
+
+    return own
+
+
+class Plan(NamedTuple):
+    """How steps run: in which mode, on which devices.
+
+    Attributes:
+        mode: "pmap", "shard_map" or "jit".
+        mesh: the devices, on one axis named `AXIS`.
+    """
+
+    mode: str
+    mesh: Mesh
+
+    @property
+    def axis_name(self) -> str | None:
+        """What to build games with. Under `jit` the compiler sees the whole batch, and a step needs no axis."""
+        return None if self.mode == "jit" else AXIS
+
+    def replicate(self, tree: PyTree) -> PyTree:
+        """Puts a whole copy of every leaf on every device."""
+        return jax.device_put(tree, NamedSharding(self.mesh, PartitionSpec()))
+
+    def spread(self, batch: PyTree) -> PyTree:
+        """Splits leaves `[slices, batch, ...]` along `batch`, a part for each device."""
+        return jax.device_put(batch, NamedSharding(self.mesh, PartitionSpec(None, AXIS)))
+
+    def compile(self, step: Callable) -> Callable:
+        """Compiles a game's step.
+
+        Args:
+            step: pure `(state, batch, key) -> (state, metrics)`, built with `axis_name=self.axis_name`.
+
+        Returns:
+            The same signature over whole states and global batches `[slices, batch, ...]`. The given state is consumed.
+        """
+        return _MODES[self.mode](step, self.mesh)
+
+
+def make_plan(mode: str = "auto", devices: int = 0, batch_size: int | None = None) -> Plan:
+    """Chooses devices and mode.
+
+    Args:
+        mode: "pmap", "shard_map", "jit", or "auto": jit on one device, pmap on several.
+        devices: how many of the visible devices to use; 0 for all.
+        batch_size: checked to be divisible by the number of devices, where given.
+
+    Raises:
+        UserError: more devices asked for than there are, an unknown mode, or a batch that cannot be split evenly.
+    """
+    visible = jax.devices()
+    count = devices or len(visible)
+    if count > len(visible):
+        raise UserError(f"--devices={count}, but JAX sees {len(visible)} ({visible[0].platform}); ask for at most {len(visible)}")
+    if batch_size is not None and batch_size % count:
+        raise UserError(
+            f"--batch_size={batch_size} cannot be split over {count} devices; take a multiple of {count}, or fewer --devices"
+        )
+    if mode == "auto":
+        mode = "pmap" if count > 1 else "jit"
+    if mode not in _MODES:
+        raise UserError(f"unknown parallel mode '{mode}'; choose auto, {', '.join(_MODES)}")
+    return Plan(mode, Mesh(np.array(visible[:count]), (AXIS,)))
+
+
+def _pmap(step, mesh):
+    # State, key and metrics go in and out whole (axes None): pmap never stacks them.
+    stacked = jax.pmap(
+        step, AXIS, in_axes=(None, 1, None), out_axes=(None, None), donate_argnums=0, devices=list(mesh.devices.flat)
+    )
+
+    def run(state, batch, key):
+        split = jax.tree.map(lambda x: jnp.reshape(x, (x.shape[0], mesh.size, -1, *x.shape[2:])), batch)
+        return stacked(state, split, key)
+
+    return run
+
+
+def _shard_map(step, mesh):
+    whole, split = PartitionSpec(), PartitionSpec(None, AXIS)
+    return jax.jit(jax.shard_map(step, mesh=mesh, in_specs=(whole, split, whole), out_specs=(whole, whole)), donate_argnums=0)
+
+
+def _jit(step, mesh):
+    whole, split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(None, AXIS))
+    return jax.jit(step, in_shardings=(whole, split, whole), out_shardings=(whole, whole), donate_argnums=0)
+
+
+_MODES = {"pmap": _pmap, "shard_map": _shard_map, "jit": _jit}

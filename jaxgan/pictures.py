@@ -1,0 +1,130 @@
+"""Pictures of samples as uint8 arrays `[height, width, 3]`, and files of them. Needs no display."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from jaxgan.types import UserError
+
+CELL = 64  # pixels that a small image is enlarged to, at most
+BACKGROUND = 112
+LAST_FRAME_MS = 1500
+
+
+def grid(images, columns=None, scale=None, pad=2) -> np.ndarray:
+    """Lays images out in rows, in reading order.
+
+    Small images grow by whole-number pixel repetition, so that every pixel stays visible as it is.
+
+    Args:
+        images: floats `[n, height, width, 1 or 3]` in [-1, 1]; values outside are clipped, NaN is drawn as 0 (mid-grey).
+        columns: images a row; by default the smallest square that holds them all.
+        scale: how often each pixel is repeated; by default as often as fits a cell of 64 pixels.
+        pad: grey pixels between images and around them.
+
+    Returns:
+        uint8 `[rows * (scale * height + pad) + pad, columns * (scale * width + pad) + pad, 3]`.
+
+    Raises:
+        UserError: no images, another rank, or neither 1 nor 3 channels.
+    """
+    images = np.asarray(images, np.float32)
+    if images.ndim != 4 or images.shape[-1] not in (1, 3) or 0 in images.shape:
+        raise UserError(f"a grid shows images [n, height, width, 1 or 3], not an array of shape {images.shape}")
+    count, height, width, _ = images.shape
+    columns = columns or int(np.ceil(np.sqrt(count)))
+    rows = -(-count // columns)
+    scale = scale or max(1, CELL // max(height, width))
+    pixels = np.rint((np.clip(np.nan_to_num(images), -1, 1) + 1) * 127.5).astype(np.uint8)
+    pixels = pixels.repeat(scale, axis=1).repeat(scale, axis=2)
+    down, across = height * scale + pad, width * scale + pad
+    picture = np.full((rows * down + pad, columns * across + pad, 3), BACKGROUND, np.uint8)
+    for i, image in enumerate(pixels):
+        top, left = i // columns * down + pad, i % columns * across + pad
+        picture[top : top + height * scale, left : left + width * scale] = image
+    return picture
+
+
+def scatter(points, modes=None) -> np.ndarray:
+    """Draws points of the plane, and where the modes of their distribution should be.
+
+    With `modes` the frame depends on them alone, so pictures of one run can be compared; a line counts the points outside it.
+
+    Args:
+        points: generated points `[n, 2]`.
+        modes: centres of the true distribution `[m, 2]`, or None to frame the points themselves.
+
+    Returns:
+        uint8 `[480, 480, 3]`.
+
+    Raises:
+        UserError: `points` is not `[n, 2]`.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # costs a second or two, so only where it is used
+    from matplotlib.figure import Figure
+
+    points = np.asarray(points, np.float64)
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise UserError(f"a scatter shows points [n, 2], not an array of shape {points.shape}")
+    framed = points[np.isfinite(points).all(1)] if modes is None else np.asarray(modes, np.float64)
+    low, high = (framed.min(0), framed.max(0)) if len(framed) else (np.zeros(2), np.zeros(2))
+    centre, reach = (low + high) / 2, 0.7 * max(*(high - low), 1e-6)
+    figure = Figure(figsize=(4.8, 4.8), dpi=100, layout="tight")
+    axes = figure.add_subplot(
+        xlim=(centre[0] - reach, centre[0] + reach), ylim=(centre[1] - reach, centre[1] + reach), aspect="equal"
+    )
+    if modes is not None:
+        axes.plot(*framed.T, "+", color="#d55e00", markersize=14, markeredgewidth=1.5)
+    axes.plot(*points.T, ".", color="#0072b2", alpha=0.4, markersize=4, markeredgewidth=0)
+    outside = len(points) - (np.abs(points - centre) <= reach).all(1).sum()
+    axes.set_title(f"{len(points)} points" + (f", {outside} outside the frame" if outside else ""), fontsize=10)
+    axes.tick_params(labelsize=8)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.array(canvas.buffer_rgba())[..., :3]
+
+
+def save_png(path, picture) -> None:
+    """Writes a uint8 picture `[height, width, 3]` as PNG; the file appears whole or not at all."""
+    _save(Path(path), "PNG", Image.fromarray(picture))
+
+
+def load_png(path) -> np.ndarray:
+    """Reads what `save_png` wrote, uint8 `[height, width, 3]`."""
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def save_gif(path, pictures: Iterable[np.ndarray], duration_ms=200) -> None:
+    """Writes pictures as an endless animation that rests on its last frame; the file appears whole or not at all.
+
+    Args:
+        path: where to write.
+        pictures: at least one uint8 `[height, width, 3]`; smaller ones are enlarged to the size of the last by repetition.
+        duration_ms: time each is shown. GIF counts in hundredths of a second.
+
+    Raises:
+        UserError: there are no pictures.
+    """
+    frames = [Image.fromarray(picture) for picture in pictures]
+    if not frames:
+        raise UserError(f"no pictures to write to {path}")
+    frames = [frame.resize(frames[-1].size, Image.Resampling.NEAREST) for frame in frames]
+    durations = [duration_ms] * (len(frames) - 1) + [max(duration_ms, LAST_FRAME_MS)]
+    _save(Path(path), "GIF", frames[0], save_all=True, append_images=frames[1:], duration=durations, loop=0)
+
+
+def evenly(items, most) -> list:
+    """Chooses at most `most` >= 2 of a sequence at even distances, the first and the last among them."""
+    count = len(items)
+    return list(items) if count <= most else [items[i * (count - 1) // (most - 1)] for i in range(most)]
+
+
+def _save(path, kind, image, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + ".tmp")
+    image.save(unfinished, kind, **options)
+    os.replace(unfinished, path)

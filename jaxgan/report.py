@@ -1,0 +1,487 @@
+"""The page of a run: one self-contained `report.html`, rebuilt at any time from what the run directory holds."""
+
+import base64
+import io
+import json
+import math
+import os
+from html import escape
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from jaxgan.pictures import evenly
+from jaxgan.types import UserError
+
+THUMBNAILS = 12
+EMBEDDED_BYTES = 3_000_000  # a larger grid is shrunk, a larger animation is left beside the page
+DRAWN_POINTS = 200  # a longer curve is drawn as means of stretches, with a band
+MARKED_POINTS = 40  # a shorter curve has a dot for each value, which names it under the pointer
+SHARES = ("precision", "recall", "density", "coverage")
+ABOUT = {
+    "fid64": ("Fréchet distance on 64 pixels", "Fréchet distance on 8 × 8 pixels, which is not Inception FID; lower is better"),
+    "kid": ("kernel distance", "kernel distance (squared MMD) on the same features; lower is better, about 0 for real data"),
+    "precision": ("share", "share of samples that lie among real examples"),
+    "recall": ("share", "share of real examples that lie among samples"),
+    "density": ("share", "how deep samples lie among real examples, about 1 for real data"),
+    "coverage": ("share", "share of real examples with a sample close by"),
+}
+
+
+class Series(NamedTuple):
+    """One curve: its name, and finite values at increasing steps."""
+
+    name: str
+    steps: list[int]
+    values: list[float]
+
+
+class Chart(NamedTuple):
+    """Curves that share a vertical axis labelled `unit`; a `wide` quantity may run over decades, which asks for a log scale."""
+
+    title: str
+    unit: str
+    wide: bool
+    series: list[Series]
+
+
+def write_report(workdir) -> Path:
+    """Builds `workdir/report.html`. Whatever the run has not made yet is left out.
+
+    Args:
+        workdir: a run directory with any of: `config.json` (`{"variant", "config", "versions", "device"}`), `metrics.jsonl` (an
+            object with "step" a line; measurements are named "eval/...", and the first decides what is best),
+            `samples/<step>.png`, `samples.gif`.
+
+    Returns:
+        The page's path. It appears whole or not at all, needs no network and no other file.
+
+    Raises:
+        UserError: `workdir` is no directory, or its `config.json` is not a JSON object.
+    """
+    workdir = Path(workdir)
+    if not workdir.is_dir():
+        raise UserError(f"no run directory at {workdir}")
+    about = _read_config(workdir / "config.json")
+    rows, unreadable = read_metrics(workdir / "metrics.jsonl")
+    grids = sorted((path for path in (workdir / "samples").glob("*.png") if path.stem.isdecimal()), key=_step)
+    config = about.get("config", {})
+    name = about.get("variant", workdir.resolve().name)
+    title = f"{name} on {config['dataset']}" if "dataset" in config else str(name)
+    measured = _measured(rows)
+    summary = _summary(config.get("steps"), rows, *measured)
+    body = [
+        f"<header><h1>{escape(title)}</h1><p>{escape(summary)}</p></header>",
+        _samples(grids, workdir / "samples.gif"),
+        _curves(rows),
+        _scores(*measured),
+        "<div class=pair>",
+        _facts("Configuration", config),
+        _facts("Made with", {key: value for key, value in about.items() if key not in ("variant", "config")}),
+        "</div>",
+        f"<p class=quiet>Unreadable lines of metrics.jsonl, skipped: {unreadable}.</p>" if unreadable else "",
+    ]
+    page = PAGE.format(title=escape(title), style=STYLE, body="\n".join(part for part in body if part))
+    path = workdir / "report.html"
+    unfinished = path.with_name(path.name + ".tmp")
+    unfinished.write_text(page, encoding="utf-8")
+    os.replace(unfinished, path)
+    return path
+
+
+def read_metrics(path) -> tuple[list[dict], int]:
+    """Reads `metrics.jsonl`, joining the lines of each step; what was written last wins, so a resumed run reads as one.
+
+    Returns:
+        Rows in order of "step", and how many lines were not a JSON object with a step: a crash may leave one cut short.
+    """
+    rows, unreadable = {}, 0
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ():
+        try:
+            row = json.loads(line)
+            step = int(row["step"])
+            rows.setdefault(step, {}).update(row, step=step)
+        except (ValueError, TypeError, KeyError, OverflowError):
+            unreadable += 1
+    return [rows[step] for step in sorted(rows)], unreadable
+
+
+def _read_config(path):
+    if not path.exists():
+        return {}
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} is not valid JSON: {error}") from None
+    if not isinstance(about, dict) or not isinstance(about.get("config", {}), dict):
+        raise UserError(f'{path} should hold a JSON object whose "config" is an object')
+    return about
+
+
+# Measurements
+
+
+def _measured(rows):
+    """The rows with measurements, as `(step, {name: value})`, and the names in order of appearance."""
+    found = [
+        (row["step"], {key.removeprefix("eval/"): value for key, value in row.items() if key.startswith("eval/")}) for row in rows
+    ]
+    found = [(step, scores) for step, scores in found if scores]
+    return found, list(dict.fromkeys(name for _, scores in found for name in scores))
+
+
+def _best(found, names):
+    """`(name, index into found)` of the lowest value of what is measured first: the loop's rule for its best checkpoint."""
+    values = [scores.get(names[0]) for _, scores in found]
+    return names[0], min((i for i, value in enumerate(values) if _finite(value)), key=lambda i: values[i], default=None)
+
+
+def _finite(value):
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _summary(steps, rows, found, names):
+    if not rows:
+        return "No step has been logged yet."
+    last = rows[-1]["step"]
+    parts = [f"Step {last:,} of {steps:,}" if isinstance(steps, int) else f"Step {last:,}"]
+    seconds = next((row["time"] for row in reversed(rows) if _finite(row.get("time"))), None)
+    if seconds is not None:
+        parts[0] += f" after {_duration(seconds)}"
+    if found:
+        step, scores = found[-1]
+        parts.append(f"At step {step:,}: " + ", ".join(f"{name} {_number(value)}" for name, value in scores.items()))
+        deciding, index = _best(found, names)
+        if index is not None:
+            parts.append(f"Best {deciding}: {_number(found[index][1][deciding])} at step {found[index][0]:,}")
+    return ". ".join(parts) + "."
+
+
+def _duration(seconds):
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+
+
+def _number(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}" if 1e-3 <= abs(value) < 100 else f"{value:.4g}"
+
+
+def _scores(found, names):
+    if not found:
+        return ""
+    deciding, best = _best(found, names)
+    head = "".join(f"<th>{escape(name)}</th>" for name in names)
+    lines = []
+    for i, (step, scores) in enumerate(found):
+        marks = [mark for mark, here in (("best", i == best), ("final", i == len(found) - 1)) if here]
+        cells = "".join(f"<td>{escape(_number(scores[name])) if name in scores else ''}</td>" for name in names)
+        lines.append(f"<tr class='{' '.join(marks)}'><td>{step:,}</td>{cells}<td>{', '.join(marks)}</td></tr>")
+    notes = "".join(f"<dt>{escape(name)}</dt><dd>{escape(_about(name)[1])}</dd>" for name in names if _about(name)[1])
+    return (
+        "<section><h2>Scores</h2><div class=scroll><table class=numbers>"
+        f"<thead><tr><th>step</th>{head}<th></th></tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+        f"<p class=quiet>Best is the lowest {escape(deciding)}. Compare scores only at one held-out set and sample count.</p>"
+        f"<dl class=quiet>{notes}</dl></section>"
+    )
+
+
+def _about(name):
+    """`(axis label, explanation)` of a measurement."""
+    features = name.removeprefix("frechet")
+    if features != name and features.isdigit():
+        label = f"Fréchet distance on {features} features"
+        return label, f"{label}; lower is better"
+    return ABOUT.get(name, (name, ""))
+
+
+# Pictures
+
+
+def _samples(grids, animation):
+    figures = []
+    if grids:
+        figures.append(_figure(_grid_uri(grids[-1]), f"Step {_step(grids[-1]):,}", f"Samples at step {_step(grids[-1])}"))
+    if animation.exists():
+        if animation.stat().st_size <= EMBEDDED_BYTES:
+            uri = _uri(animation.read_bytes(), "gif")
+            figures.append(_figure(uri, "The same latents while training", "Animation of samples while training"))
+        else:
+            figures.append(f"<p class=quiet>{animation.name} is too large for this page and lies beside it.</p>")
+    strip = ""
+    if len(grids) > 1:
+        shown = [(path, _step(path)) for path in evenly(grids, THUMBNAILS)]
+        thumbnails = (_figure(_thumbnail_uri(path), f"{step:,}", f"Samples at step {step}") for path, step in shown)
+        strip = f"<h3>By step</h3><div class=strip>{''.join(thumbnails)}</div>"
+    return f"<section><h2>Samples</h2><div class=pair>{''.join(figures)}</div>{strip}</section>" if figures else ""
+
+
+def _step(path):
+    return int(path.stem)
+
+
+def _figure(uri, caption, description):
+    return f'<figure><img src="{uri}" alt="{escape(description)}"><figcaption>{escape(caption)}</figcaption></figure>'
+
+
+def _uri(data, kind):
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def _grid_uri(path):
+    return _uri(path.read_bytes(), "png") if path.stat().st_size <= EMBEDDED_BYTES else _thumbnail_uri(path, side=1600)
+
+
+def _thumbnail_uri(path, side=280):
+    with Image.open(path) as picture:
+        small = picture.convert("RGB")
+    small.thumbnail((side, side), Image.Resampling.BOX)
+    buffer = io.BytesIO()
+    small.save(buffer, "WEBP", quality=85, method=0)  # the fastest, a tenth larger
+    return _uri(buffer.getvalue(), "webp")
+
+
+# Curves
+
+
+def charts(rows) -> list[Chart]:
+    """Sorts everything measured over the steps into charts: losses together, critic scores together, shares together.
+
+    Args:
+        rows: as `read_metrics` gives them; values that are not finite numbers are left out.
+
+    Returns:
+        Losses first, then critic scores, measurements and whatever else a player reports, speed last.
+    """
+    curves = {}
+    for row in rows:
+        for key, value in row.items():
+            if _finite(value):
+                steps, values = curves.setdefault(key, ([], []))
+                steps.append(row["step"])
+                values.append(value)
+    places = {}
+    for key, curve in curves.items():
+        if key not in ("step", "time"):
+            places.setdefault(_place(key), []).append(Series(key.removeprefix("eval/"), *curve))
+    return [Chart(*place[1:], places[place]) for place in sorted(places, key=lambda place: place[0])]
+
+
+def _place(key):
+    """`(position, title, unit, wide)` of the chart that a logged quantity belongs to."""
+    quantity = key.rpartition("/")[2]
+    if key.startswith("eval/"):
+        if quantity in SHARES:
+            return 3, "precision and recall", "share", False
+        return 2, quantity, _about(quantity)[0], True
+    if quantity == "loss":
+        return 0, "losses", "loss", False
+    if quantity in ("real", "fake"):
+        return 1, "critic scores", "mean score", False
+    return (5, "speed", "images per second", False) if key == "images_per_second" else (4, key, quantity, False)
+
+
+def _curves(rows):
+    drawn = charts(rows)
+    figures = "".join(
+        f"<figure><figcaption>{escape(chart.title)}{_legend(chart)}</figcaption>{svg(chart)}</figure>" for chart in drawn
+    )
+    thinned = any(len(series.steps) > DRAWN_POINTS for chart in drawn for series in chart.series)
+    note = (
+        "<p class=quiet>Long curves show means over short stretches of steps; the band holds the middle 80% of each.</p>"
+        if thinned
+        else ""
+    )
+    return f"<section><h2>Curves</h2><div class=charts>{figures}</div>{note}</section>" if drawn else ""
+
+
+def _legend(chart):
+    if len(chart.series) == 1:
+        return ""
+    swatch = '<svg width=26 height=8 aria-hidden=true><line x1=0 y1=4 x2=26 y2=4 class="line c{}"/></svg>'
+    return "".join(f" <span>{swatch.format(i % 6)} {escape(series.name)}</span>" for i, series in enumerate(chart.series))
+
+
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 420, 240, 62, 22, 8, 40
+
+
+def svg(chart: Chart) -> str:
+    """Draws a chart as inline SVG whose colours, dashes and type come from the page's style.
+
+    The vertical axis of a `wide` quantity is logarithmic where all values are positive and span more than a factor of ten.
+    """
+    curves = [_thinned(series) for series in chart.series]
+    values = np.concatenate([np.concatenate(curve[1:]) for curve in curves])
+    low, high, last = values.min(), values.max(), max(series.steps[-1] for series in chart.series)
+    log = chart.wide and low > 0 and high / low > 10
+    bend = np.log if log else np.asarray
+    right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
+    x_ticks = [tick for tick in _ticks(0, last) if tick <= last]
+    y_ticks = _log_ticks(low, high) if log else _ticks(low, high)
+    across = _scale(0, last, LEFT, right)
+    upwards = _scale(*bend([y_ticks[0], y_ticks[-1]]), bottom, TOP)
+
+    def points(steps, heights):
+        return list(zip(across(steps).round(1).tolist(), upwards(bend(heights)).round(1).tolist(), strict=True))
+
+    def path(*corners):
+        return " ".join(f"{x},{y}" for x, y in corners)
+
+    parts = []
+    for (_, y), tick in zip(points(np.zeros(len(y_ticks)), y_ticks), y_ticks, strict=True):
+        parts.append(
+            f'<line x1="{LEFT}" y1="{y}" x2="{right}" y2="{y}" class="rule"/>'
+            f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_tick(tick)}</text>'
+        )
+    for x, tick in zip(across(x_ticks), x_ticks, strict=True):
+        parts.append(f'<text x="{x:.1f}" y="{bottom + 16}" text-anchor="middle">{_tick(tick)}</text>')
+    for i, (series, (steps, means, below, above)) in enumerate(zip(chart.series, curves, strict=True)):
+        curve = points(steps, means)
+        if len(series.steps) > DRAWN_POINTS:
+            band = path(*points(steps, above), *reversed(points(steps, below)))
+            parts.append(f'<polygon points="{band}" class="band f{i % 6}"/>')
+        parts.append(f'<polyline points="{path(*curve)}" class="line c{i % 6}"/>')
+        if len(curve) <= MARKED_POINTS:
+            parts += [
+                f'<circle cx="{x}" cy="{y}" r="2.5" class="f{i % 6}">'
+                f"<title>{escape(series.name)}, step {step:,}: {_number(value)}</title></circle>"
+                for (x, y), step, value in zip(curve, series.steps, series.values, strict=True)
+            ]
+    side = f"translate(12 {(TOP + bottom) / 2}) rotate(-90)"
+    parts.append(
+        f'<text x="{(LEFT + right) / 2}" y="{HEIGHT - 6}" text-anchor="middle">step</text>'
+        f'<text transform="{side}" text-anchor="middle">{escape(chart.unit)}</text>'
+    )
+    if log:
+        parts.append(f'<text x="{right}" y="{TOP + 14}" text-anchor="end">log scale</text>')
+    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(chart.title)} over steps">{"".join(parts)}</svg>'
+
+
+def _thinned(series):
+    """`(steps, means, 10th, 90th percentiles)` over at most `DRAWN_POINTS` stretches of equal length; short series unchanged."""
+    steps, values = np.asarray(series.steps, float), np.asarray(series.values, float)
+    if len(steps) <= DRAWN_POINTS:
+        return steps, values, values, values
+    stretches = np.array_split(values, DRAWN_POINTS)
+    centres = [part.mean() for part in np.array_split(steps, DRAWN_POINTS)]
+    below, above = np.transpose([np.percentile(part, (10, 90)) for part in stretches])
+    return np.array(centres), np.array([part.mean() for part in stretches]), below, above
+
+
+def _scale(low, high, start, end):
+    """The linear map of [low, high] onto [start, end]; where those are one value, it goes to the middle."""
+    if high == low:
+        return lambda values: np.full(np.shape(values), (start + end) / 2)
+    return lambda values: start + (np.asarray(values, float) - low) / (high - low) * (end - start)
+
+
+def _ticks(low, high, count=5):
+    """About `count` round numbers that enclose [low, high]."""
+    if low == high:
+        return [float(low)]
+    rough = (high - low) / count
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
+    return [i * step for i in range(math.floor(low / step), math.ceil(high / step) + 1)]
+
+
+def _log_ticks(low, high):
+    """Round numbers that enclose [low, high]: powers of ten, and 2 and 5 times them where those are few."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    candidates = [10.0**power * factor for power in powers for factor in ((1, 2, 5) if len(powers) < 5 else (1,))]
+    start = max((tick for tick in candidates if tick <= low), default=candidates[0])
+    end = min((tick for tick in candidates if tick >= high), default=candidates[-1])
+    return [tick for tick in candidates if start <= tick <= end]
+
+
+def _tick(value):
+    return f"{value:,.0f}" if abs(value) >= 1000 and value == round(value) else f"{value:.6g}"
+
+
+# Tables of facts
+
+
+def _facts(title, facts):
+    rows = "".join(f"<tr><th>{escape(key)}</th><td>{escape(value)}</td></tr>" for key, value in _flat(facts))
+    return f"<section><h2>{title}</h2><div class=scroll><table>{rows}</table></div></section>" if rows else ""
+
+
+def _flat(facts, prefix=""):
+    """Yields `(dotted name, text)` for each leaf of nested dicts."""
+    if not isinstance(facts, dict):
+        yield prefix.removesuffix("."), facts if isinstance(facts, str) else json.dumps(facts, ensure_ascii=False)
+        return
+    for key, value in facts.items():
+        yield from _flat(value, f"{prefix}{key}.")
+
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body>
+<main>
+{body}
+</main>
+</body>
+</html>
+"""
+
+# Series differ in colour (Okabe and Ito's colour-blind safe set, lighter in the dark) and in dashes.
+STYLE = """
+:root { --paper: #fff; --ink: #1c1e21; --quiet: #62676d; --rule: #e2e4e7; --best: #eef5ea;
+  --c0: #0072b2; --c1: #d55e00; --c2: #008060; --c3: #a8508a; --c4: #8a6d00; --c5: #333; }
+@media (prefers-color-scheme: dark) { :root {
+  --paper: #16181b; --ink: #e3e5e8; --quiet: #9aa0a6; --rule: #33373c; --best: #22301f;
+  --c0: #56b4e9; --c1: #f08a4b; --c2: #2fc39b; --c3: #dd92bf; --c4: #e6c229; --c5: #ccc; } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
+main { max-width: 1120px; margin: 0 auto; padding: 24px 20px 64px; }
+h1 { font-size: 1.7rem; margin: 0 0 4px; overflow-wrap: anywhere; }
+h2 { font-size: 1.15rem; margin: 40px 0 12px; padding-top: 12px; border-top: 1px solid var(--rule); }
+h3 { font-size: 1rem; margin: 24px 0 8px; }
+header p { margin: 0; }
+.quiet, figcaption { color: var(--quiet); font-size: .875rem; }
+figcaption { margin: 2px 0 6px; }
+figure { margin: 0; min-width: 0; }
+img { display: block; max-width: 100%; height: auto; }
+.pair { display: flex; flex-wrap: wrap; gap: 0 20px; }
+.pair section { flex: 1 1 320px; min-width: 0; }
+.strip { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 12px; }
+.strip img { width: 100%; }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(330px, 100%), 1fr)); gap: 24px; }
+.charts figure { display: flex; flex-direction: column; justify-content: space-between; }
+.charts figcaption { color: var(--ink); }
+.charts figcaption span { color: var(--quiet); margin-left: 10px; white-space: nowrap; }
+.charts > figure > svg { width: 100%; display: block; }
+svg text { font-size: 12px; fill: var(--quiet); }
+.rule { stroke: var(--rule); }
+.line { fill: none; stroke-width: 1.8; stroke-linejoin: round; }
+.band { opacity: .18; }
+.c0 { stroke: var(--c0); } .f0 { fill: var(--c0); }
+.c1 { stroke: var(--c1); stroke-dasharray: 7 3; } .f1 { fill: var(--c1); }
+.c2 { stroke: var(--c2); stroke-dasharray: 2 3; } .f2 { fill: var(--c2); }
+.c3 { stroke: var(--c3); stroke-dasharray: 9 3 2 3; } .f3 { fill: var(--c3); }
+.c4 { stroke: var(--c4); stroke-dasharray: 12 4; } .f4 { fill: var(--c4); }
+.c5 { stroke: var(--c5); stroke-dasharray: 4 2 1 2; } .f5 { fill: var(--c5); }
+.scroll { overflow: auto; max-height: 520px; }
+table { border-collapse: collapse; font-size: .875rem; }
+th, td { padding: 4px 16px 4px 0; text-align: left; border-bottom: 1px solid var(--rule); vertical-align: top; }
+tbody th, table:not(.numbers) th { font-weight: 500; color: var(--quiet); }
+.numbers { font-variant-numeric: tabular-nums; }
+.numbers td:not(:last-child), .numbers th { text-align: right; }
+.numbers thead th { position: sticky; top: 0; background: var(--paper); }
+.best { background: var(--best); }
+.final td, .best td { font-weight: 600; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 12px; }
+dd { margin: 0; }
+"""

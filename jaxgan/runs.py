@@ -1,0 +1,62 @@
+"""A finished or running run's directory, seen from a notebook."""
+
+import dataclasses
+import importlib
+import json
+import pathlib
+
+import jax
+
+from jaxgan import data
+from jaxgan.checkpoint import Checkpoints
+from jaxgan.train import make_sampler
+from jaxgan.types import Experiment, GameState, PyTree, Sampler, UserError
+
+
+def load(run_dir: str | pathlib.Path, step: int | str | None = None) -> tuple[Sampler, PyTree]:
+    """Loads a run's generator. Neither the data nor the devices it was trained on are needed.
+
+    Args:
+        run_dir: what `experiments/run.py` printed as its directory.
+        step: a step that has a checkpoint, "best", or None for the newest.
+
+    Returns:
+        `(sample, params)`: `sample(key, count)` gives numpy examples `[count, ...]`, images in [-1, 1], from the moving average
+        of the generator where one was kept; `params` are all players' parameters by name, averaged likewise.
+
+    Raises:
+        UserError: no such run, no such checkpoint, or none that is sound.
+    """
+    _, experiment, state = restore(run_dir, step)
+    params = {name: player.ema.weights if player.ema else player.params for name, player in state.players.items()}
+    return make_sampler(experiment.phases[0].game, experiment.inputs)(state), params
+
+
+def restore(run_dir: str | pathlib.Path, step: int | str | None = None) -> tuple[int, Experiment, GameState]:
+    """Builds a run's experiment anew, without its data, and reads its state; arguments and errors as in `load`.
+
+    Returns:
+        `(step, experiment, state)`; the first phase's game is the one that made `state`.
+    """
+    run_dir = pathlib.Path(run_dir).expanduser().absolute()
+    try:
+        record = json.loads((run_dir / "config.json").read_text())
+    except (OSError, ValueError):
+        raise UserError(f"{run_dir} holds no readable config.json; give the directory of a run") from None
+    module = importlib.import_module(record["module"])
+    known = {field.name for field in dataclasses.fields(module.Config)}
+    config = module.Config(**{name: value for name, value in record["config"].items() if name in known})
+    shape, classes = tuple(record["data"]["shape"]), record["data"]["num_classes"]
+    experiment = module.experiment(config, data.blank(shape, classes))
+    checkpoints = Checkpoints(run_dir / "checkpoints")
+    try:
+        if step == "best":
+            step = checkpoints.best
+        if not checkpoints.steps or (step is not None and step not in checkpoints.steps):
+            held = ", ".join(map(str, checkpoints.steps)) or "none"
+            raise UserError(f"{run_dir} has no checkpoint of step {step or 'any'}; it holds: {held}")
+        reached, state = checkpoints.restore(jax.eval_shape(experiment.phases[0].game.init, jax.random.key(0)), step)
+    finally:
+        checkpoints.close()
+    passed = [phase for phase in experiment.phases if phase.until < reached]
+    return reached, experiment._replace(phases=experiment.phases[len(passed) :] or experiment.phases[-1:]), state

@@ -1,0 +1,200 @@
+"""Turns, rounds and games (requirements A1.1, A2.4; errata E30, E37)."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxgan import game, games, latents, objectives, transforms
+from jaxgan.nets import mlp, resnet
+from jaxgan.networks import from_linen
+from jaxgan.types import UNCHANGED, GameState, Outcome, Player, Turn
+
+KEY = jax.random.key(0)
+
+
+def image_players(optimizer=None, cheat=False):
+    """A small SN-GAN on 8x8 images; with `cheat`, the critic's networks and the generator's are one player's to move."""
+    gen, disc = from_linen(resnet.Generator((8, 8, 1), 4, (True,))), from_linen(resnet.Discriminator(4, (True,)))
+    latent = latents.normal(3)
+    disc_loss, gen_loss = games.adversarial(gen, disc, objectives.hinge(), latent)
+    optimizer = optimizer or optax.adam(1e-2)
+    return {
+        "disc": Player(lambda k: disc.init(k, jnp.zeros((1, 8, 8, 1))), disc_loss, optimizer, transforms.spectral_norm()),
+        "gen": Player(lambda k: gen.init(k, jnp.zeros((1, 3))), gen_loss, optimizer, ema_decay=0.9),
+    }, games.generate(gen)
+
+
+def start(players, infer=None, schedule=(("disc", 1), ("gen", 1))):
+    made = game.make_game(players, game.play_round(players, schedule), infer)
+    return made, jax.jit(made.init)(KEY)
+
+
+def batch(slices=1, size=4):
+    return {"real": jax.random.uniform(jax.random.key(7), (slices, size, 8, 8, 1), minval=-1.0)}
+
+
+def same(a, b):
+    return all(np.array_equal(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
+
+
+@pytest.mark.parametrize("mover, other", [("disc", "gen"), ("gen", "disc")])
+def test_all_others_stand_still_a1_1(mover, other):
+    """A1.1: after a D turn every G leaf is bit-identical and vice versa, statistics, power iteration and averages included."""
+    players, _ = image_players()
+    _, state = start(players)
+    turn = Turn(jax.tree.map(lambda x: x[0], batch()), KEY, state.step)
+    moved, _ = jax.jit(game.take_turn(players, mover))(state, turn)
+    assert same(moved.players[other], state.players[other])
+    before, after = state.players[mover], moved.players[mover]
+    changed = [
+        not np.array_equal(x, y) for x, y in zip(jax.tree.leaves(before.params), jax.tree.leaves(after.params), strict=True)
+    ]
+    assert np.mean(changed) > 0.8
+    assert not same(before.opt, after.opt)
+    if mover == "gen":
+        assert not same(before.stats, after.stats) and not same(before.ema, after.ema)
+    else:
+        assert not same(before.transform, after.transform)
+
+
+@pytest.mark.parametrize("turns", [1, 2, 5])
+def test_critic_turns_are_counted_a1_1(turns):
+    players, _ = image_players()
+    made, state = start(players, schedule=(("disc", turns), ("gen", 1)))
+    step = jax.jit(made.step)
+    for _ in range(2):
+        state, _ = step(state, batch(turns), KEY)
+    assert int(optax.tree_utils.tree_get(state.players["disc"].opt, "count")) == 2 * turns
+    assert int(optax.tree_utils.tree_get(state.players["gen"].opt, "count")) == 2
+    assert int(state.step) == 2
+
+
+def test_each_turn_has_fresh_data_and_fresh_noise_a1_1():
+    seen = []
+    note = lambda nets, turn: (seen.append((turn.batch["real"], turn.key)), (nets["disc"].weights.sum(), Outcome({}, {})))[1]
+    players = {"disc": Player(lambda k: (jnp.ones(1), {}), note, optax.sgd(0.1))}
+    made, state = start(players, schedule=(("disc", 3),))
+    for _ in range(2):
+        state, _ = made.step(state, {"real": jnp.arange(3.0).reshape(3, 1)}, KEY)
+    assert [float(real[0]) for real, _ in seen] == [0, 1, 2, 0, 1, 2]
+    assert len({tuple(np.asarray(jax.random.key_data(key)).tolist()) for _, key in seen}) == 6
+
+
+def test_a_free_critic_lets_the_generator_cheat_a1_1():
+    """S2: raise the critic's last bias to 1e6 and every sample scores high. Only a frozen critic makes samples change."""
+    gen, disc = from_linen(mlp.Generator((2,), (8,))), from_linen(mlp.Discriminator((8,)))
+    latent = latents.normal(2)
+    disc_loss, gen_loss = games.adversarial(gen, disc, objectives.hinge(), latent)
+    make_gen, make_disc = lambda k: gen.init(k, jnp.zeros((1, 2))), lambda k: disc.init(k, jnp.zeros((1, 2)))
+    honest = {"disc": Player(make_disc, disc_loss, optax.sgd(0.1)), "gen": Player(make_gen, gen_loss, optax.sgd(0.1))}
+
+    def joint(nets, turn):  # one player whose params hold both networks: the loss of G, free to change D
+        own = nets["gen"].weights
+        loss, outcome = gen_loss(
+            {"gen": nets["gen"]._replace(weights=own["gen"]), "disc": nets["disc"]._replace(weights=own["disc"])}, turn
+        )
+        return loss, outcome
+
+    last_bias_only = optax.multi_transform(
+        {"move": optax.sgd(1e6), "keep": optax.set_to_zero()},
+        lambda params: jax.tree.map_with_path(
+            lambda path, _: "move" if "disc" in str(path[0]) and "Dense_1" in str(path) and "bias" in str(path) else "keep",
+            params,
+        ),
+    )
+    cheat = {
+        "disc": honest["disc"],
+        "gen": Player(lambda k: ({"gen": make_gen(k)[0], "disc": make_disc(k)[0]}, {}), joint, last_bias_only),
+    }
+    turn = Turn({"real": jnp.zeros((16, 2))}, KEY, jnp.int32(0))
+    z = latent(KEY, 16)
+
+    _, state = start(cheat)
+    moved, metrics = game.take_turn(cheat, "gen")(state, turn)
+    params = moved.players["gen"].params
+    assert float(params["disc"]["Dense_1"]["bias"][0]) == 1e6
+    after, _ = game.take_turn(cheat, "gen")(moved, turn)
+    score = disc.apply(params["disc"], {}, gen.apply(params["gen"], {}, z, train=False)[0], train=False)[0]
+    assert score.mean() > 9e5
+    assert same(params["gen"], state.players["gen"].params["gen"])
+
+    _, state = start(honest)
+    moved, _ = game.take_turn(honest, "gen")(state, turn)
+    samples = [gen.apply(s.players["gen"].params, {}, z, train=False)[0] for s in (state, moved)]
+    assert same(moved.players["disc"], state.players["disc"])
+    assert np.abs(samples[0] - samples[1]).max() > 1e-3
+
+
+def scalar_game(disc_cost, gen_cost, eta):
+    """Two players who own one number each and descend given costs of (disc, gen)."""
+    cost = lambda f: lambda nets, turn: (f(nets["disc"].weights, nets["gen"].weights), Outcome({}, {}))
+    return {
+        "disc": Player(lambda k: (jnp.float32(0), {}), cost(disc_cost), optax.sgd(eta)),
+        "gen": Player(lambda k: (jnp.float32(0), {}), cost(gen_cost), optax.sgd(eta)),
+    }
+
+
+def orbit(players, disc, gen, rounds):
+    made, state = start(players)
+    place = lambda name, value: state.players[name]._replace(params=jnp.float32(value))
+    state = GameState(state.step, {"disc": place("disc", disc), "gen": place("gen", gen)})
+    step = jax.jit(lambda s: jax.lax.fori_loop(0, rounds, lambda _, s: made.step(s, {}, KEY)[0], s))
+    state = step(state)
+    return float(state.players["gen"].params), float(state.players["disc"].params)
+
+
+def test_bilinear_orbit_a2_4():
+    """B3c: min_x max_y xy by alternating turns stays bounded and does not converge (E30)."""
+    x, y = orbit(scalar_game(lambda y, x: -x * y, lambda y, x: x * y, 0.1), disc=0.0, gen=1.0, rounds=100)
+    np.testing.assert_allclose([x, y], [-0.8093848211, -0.5482021195], rtol=1e-4)
+
+
+@pytest.mark.parametrize("gamma, theta, psi", [(0.0, -0.998973113828, -1.001108963886), (0.5, -2.8272822e-06, -7.510854e-07)])
+def test_dirac_gan_orbit_a2_4(gamma, theta, psi):
+    """B3c: the Dirac-GAN circles without, and converges with, a zero-centred penalty on the critic's slope."""
+    cost = lambda psi, theta: jax.nn.softplus(-psi * theta)
+    players = scalar_game(lambda p, t: cost(p, t) + gamma / 2 * p**2, lambda p, t: -cost(p, t), 0.1)
+    np.testing.assert_allclose(orbit(players, disc=1.0, gen=1.0, rounds=500), [theta, psi], rtol=1e-3)
+
+
+def test_moving_average():
+    players = scalar_game(lambda y, x: y, lambda y, x: x, 0.5)
+    players["gen"] = players["gen"]._replace(ema_decay=0.75)
+    made, state = start(players, infer=lambda nets, inputs: nets["gen"].weights)
+    average = 0.0
+    for t in range(1, 4):
+        state, _ = made.step(state, {}, KEY)
+        average = 0.75 * average + 0.25 * (-0.5 * t)
+    np.testing.assert_allclose(state.players["gen"].ema.weights, average, rtol=1e-6)
+    np.testing.assert_allclose(made.infer(state, ()), average, rtol=1e-6)
+    assert state.players["disc"].ema is None
+
+
+def test_inference_changes_nothing_and_repeats_itself():
+    players, infer = image_players()
+    made, state = start(players, infer)
+    z = latents.normal(3)(KEY, 6)
+    images = made.infer(state, z)
+    assert images.shape == (6, 8, 8, 1) and np.abs(images).max() <= 1
+    np.testing.assert_array_equal(images, made.infer(state, z))
+    np.testing.assert_allclose(images[:2], made.infer(state, z[:2]), atol=1e-6)  # no batch statistics at inference
+
+
+def test_transform_is_applied_once_a_turn_and_not_advanced_by_a_look():
+    players, _ = image_players(optimizer=optax.sgd(0.0))
+    made, state = start(players)
+    after, _ = made.step(state, batch(), KEY)
+    _, expected = players["disc"].transform.apply(state.players["disc"].params, state.players["disc"].transform)
+    for name, u in after.players["disc"].transform.items():
+        np.testing.assert_allclose(u, expected[name], rtol=1e-5, atol=1e-6)
+    assert players["gen"].transform is UNCHANGED
+
+
+def test_same_key_same_round_other_key_other_round():
+    players, _ = image_players()
+    made, state = start(players)
+    step = jax.jit(made.step)
+    assert same(step(state, batch(), KEY), step(state, batch(), KEY))
+    assert not same(step(state, batch(), KEY), step(state, batch(), jax.random.key(1)))

@@ -1,0 +1,57 @@
+"""Latent samplers and paths (requirement A1.7; truncation B4b)."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from truth import waves
+
+from jaxgan import latents
+
+KEY = jax.random.key(0)
+
+
+def test_slerp_vector():
+    start, end = jnp.array(waves(4)), jnp.array(waves(4, 1.5))
+    path = latents.slerp(start[None], end[None], jnp.array([[0.0], [0.25], [0.5], [1.0]]))
+    np.testing.assert_allclose(path[0], start, rtol=1e-5)
+    np.testing.assert_allclose(path[1], [0.9108248556, -0.6560926493, 0.5293164567, -0.4606140771], rtol=1e-5)
+    np.testing.assert_allclose(path[2], [0.9605863342, -0.5412698545, 0.6351285119, -0.6234167508], rtol=1e-5)
+    np.testing.assert_allclose(path[3], end, rtol=1e-5)
+
+
+def test_slerp_keeps_length_and_survives_parallel_directions():
+    start, end = jax.random.normal(KEY, (2, 512))
+    unit = lambda x: x / jnp.linalg.norm(x)
+    middle = latents.slerp(unit(start), unit(end), 0.5)
+    np.testing.assert_allclose(jnp.linalg.norm(middle), 1.0, rtol=1e-5)
+    np.testing.assert_allclose(latents.slerp(start, start, 0.5), start, rtol=1e-5)
+    assert np.isfinite(jax.grad(lambda x: latents.slerp(x, start, 0.3).sum())(start)).all()
+
+
+def test_lerp():
+    np.testing.assert_allclose(latents.lerp(jnp.zeros(3), jnp.full(3, 2.0), 0.25), 0.5)
+
+
+@pytest.mark.parametrize(
+    "threshold, std", [(0.04, 0.0230915), (0.5, 0.2838823), (1.0, 0.5395601), (1.5, 0.7426469), (2.0, 0.8796257)]
+)
+def test_truncation_b4b(threshold, std):
+    """E18: each component is redrawn until it lies within the threshold; nothing is clipped to the edge."""
+    z = np.asarray(latents.truncated(100, threshold)(KEY, 4000))
+    assert np.abs(z).max() <= threshold
+    assert np.mean(np.abs(z) > 0.999 * threshold) < 0.01
+    np.testing.assert_allclose(z.std(), std, rtol=0.005)
+
+
+def test_samplers():
+    assert latents.normal(7)(KEY, 5).shape == (5, 7)
+    u = latents.uniform(50)(KEY, 400)
+    assert -1 <= u.min() < -0.99 and 0.99 < u.max() < 1
+    labels = latents.categorical(10)(KEY, 1000)
+    assert labels.shape == (1000,) and labels.dtype == jnp.int32 and set(np.unique(labels)) == set(range(10))
+
+
+@pytest.mark.parametrize("sampler", [latents.normal(3), latents.truncated(3, 1.0), latents.categorical(4)])
+def test_asking_for_more_leaves_the_first_unchanged(sampler):
+    np.testing.assert_array_equal(sampler(KEY, 256)[:64], sampler(KEY, 64))
