@@ -5,8 +5,8 @@
     python experiments/run.py --help                             variants, flags and defaults
 
 The same command continues an interrupted run. Exit codes: 0 trained to the end; 1 an error in the program; 2 a mistake in the
-command, the data or the directory; 3 training diverged; 4 the disk is full or not writable; 128 + N stopped by signal N (130 Ctrl-C,
-143 SIGTERM), with the state saved.
+command, the data or the directory; 3 training diverged; 4 the disk is full or not writable; 128 + N stopped by signal N
+(130 Ctrl-C, 143 SIGTERM), with the state saved.
 """
 
 import dataclasses
@@ -20,6 +20,7 @@ from experiments import config
 
 
 def main(argv: list[str]) -> int:
+    """Runs the command line; returns the exit code."""
     module, cfg = config.parse(argv)
     # JAX only now: help and mistakes on the command line should not wait for it.
     from jaxgan.train import Diverged, Interrupted
@@ -30,19 +31,16 @@ def main(argv: list[str]) -> int:
     except UserError as error:
         config.fail(error)
     except Diverged as error:
-        return stop(3, error)
+        print(f"error: {error}", file=sys.stderr)
+        return 3
     except OSError as error:
-        return stop(
-            4, f"{error.strerror or error}: {error.filename or cfg.directory}; make room, then the same command continues"
-        )
+        where = error.filename or cfg.directory
+        print(f"error: {error.strerror or error}: {where}; make room, then the same command continues", file=sys.stderr)
+        return 4
     except Interrupted as error:
-        return stop(128 + error.signum, error)
+        print(error, file=sys.stderr)
+        return 128 + error.signum
     return 0
-
-
-def stop(code: int, message) -> int:
-    print(message if code > 128 else f"error: {message}", file=sys.stderr)
-    return code
 
 
 def train(module, cfg) -> None:

@@ -33,7 +33,8 @@ class Request:
 
 
 def main(argv: list[str]) -> int:
-    if not argv or argv[0].startswith("-") and not {"-h", "--help"} & set(argv):
+    """Runs the command line; returns the exit code."""
+    if not argv or (argv[0].startswith("-") and not {"-h", "--help"}.intersection(argv)):
         config.fail("name the run's directory first: python experiments/sample.py RUN_DIR --count=64 --out=samples.png")
     request = config.read_flags(argv[1:] or argv, Request(), __doc__)
     out = pathlib.Path(request.out)
@@ -56,7 +57,11 @@ def main(argv: list[str]) -> int:
 
 
 def draw(run_dir: str, request: Request):
-    """Returns the checkpoint's step, numpy examples `[count, ...]` (`[count * FRAMES, ...]` for paths) and how to picture them."""
+    """Draws examples, numpy `[count, ...]` or `[count * FRAMES, ...]` for paths.
+
+    Returns:
+        The checkpoint's step, the examples, and what makes a picture of them.
+    """
     import jax
     import jax.numpy as jnp
 
@@ -87,6 +92,7 @@ def draw(run_dir: str, request: Request):
 
 
 def write(out: pathlib.Path, examples, picture) -> None:
+    """Writes the examples, or a picture of them, as the file's ending says."""
     import numpy as np
 
     from jaxgan import pictures

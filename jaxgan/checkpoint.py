@@ -1,7 +1,7 @@
 """Checkpoints: the game's state alone, saved by Orbax in the background, checked when it is read back.
 
-Orbax commits by an atomic rename, so a killed save leaves only a temporary folder, which is swept away. It does not notice bits that
-change on disk; a CRC-32 over all leaves, kept in each checkpoint's metadata, does.
+Orbax commits by an atomic rename, so a killed save leaves only a temporary folder, which is swept away. It does not notice
+bits that change on disk; a CRC-32 over all leaves, kept in each checkpoint's metadata, does.
 """
 
 import pathlib

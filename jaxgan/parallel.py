@@ -1,8 +1,8 @@
 """One step on one device or on many: `pmap`, `shard_map` and `jit` over the same pure function.
 
-A step is written once, against an `axis_name` or None. Inside it, `vary` and `average` make gradients global and `draw` makes random
-numbers independent of the device count. Outside it, `Plan` spreads the batch and keeps the state whole: nothing outside this
-module ever sees an array stacked by device.
+A step is written once, against an `axis_name` or None. Inside it, `vary` and `average` make gradients global and `draw` makes
+random numbers independent of the device count. Outside it, `Plan` spreads the batch and keeps the state whole: nothing outside
+this module ever sees an array stacked by device.
 
 `pmap` is the default on several devices. JAX keeps it in maintenance mode, as a wrapper of jit and shard_map; the tests hold
 all three modes to the same numbers.

@@ -1,7 +1,7 @@
 """The loop: plays a game's rounds, and shows, judges and keeps what comes of them.
 
-It knows `Game(init, step, infer)` and nothing of GANs. Batches and keys are pure functions of (seed, step), so the checkpoint is the
-game's state alone and a resumed run is the same run, bit for bit.
+It knows `Game(init, step, infer)` and nothing of GANs. Batches and keys are pure functions of (seed, step), so the checkpoint is
+the game's state alone and a resumed run is the same run, bit for bit.
 """
 
 import contextlib

@@ -22,8 +22,16 @@ def sigma_after(kernel, iterations):
 
 @pytest.mark.parametrize(
     "kernel, iterations, sigma",
-    [(W, 1, 1.9083274667), (W, 2, 2.0745339318), (W, 3, 2.3938392256), (W, 5, 2.7530106257), (W, 20, 2.7822536159)]
-    + [(CONV, 1, 2.6167133131), (CONV, 5, 3.1904947958), (CONV, 20, 3.3620162780)],
+    [
+        (W, 1, 1.9083274667),
+        (W, 2, 2.0745339318),
+        (W, 3, 2.3938392256),
+        (W, 5, 2.7530106257),
+        (W, 20, 2.7822536159),
+        (CONV, 1, 2.6167133131),
+        (CONV, 5, 3.1904947958),
+        (CONV, 20, 3.3620162780),
+    ],
 )
 def test_power_iteration_vectors(kernel, iterations, sigma):
     np.testing.assert_allclose(sigma_after(kernel, iterations), sigma, rtol=1e-5)

@@ -38,8 +38,8 @@ def conv_down(x: Array, kernel: Array) -> Array:
 def conv_up(x: Array, kernel: Array) -> Array:
     """Convolves a 4x4 kernel transposed, with stride 2 and padding 1: `[batch, h, w, in]` to `[batch, 2 h, 2 w, out]`.
 
-    The kernel is not flipped: `y[2 q + a]` sums `kernel[k] x[p]` over `2 p + 3 - k = 2 q + a + 1`, as `lax.conv_transpose` does with
-    SAME padding. Each input neighbourhood of 2x2 yields the four pixels of a block as channels.
+    The kernel is not flipped: `y[2 q + a]` sums `kernel[k] x[p]` over `2 p + 3 - k = 2 q + a + 1`, as `lax.conv_transpose` does
+    with SAME padding. Each input neighbourhood of 2x2 yields the four pixels of a block as channels.
     """
     phases = jnp.reshape(kernel, (2, 2, 2, 2, *kernel.shape[2:]))[:, ::-1, :, ::-1].transpose(0, 2, 4, 1, 3, 5)
     blocks = conv(x, phases.reshape(2, 2, kernel.shape[2], -1), padding=1)
