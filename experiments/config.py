@@ -24,11 +24,6 @@ import tyro
 
 Flags = TypeVar("Flags")
 
-# What a continued run may be told anew: where, how long, on what and how often, but nothing that decides its numbers.
-MAY_CHANGE = frozenset(
-    ["steps", "devices", "parallel", "workdir", "log_every", "eval_every", "sample_every", "checkpoint_every", "tensorboard"]
-)
-
 
 @dataclasses.dataclass(frozen=True)
 class RunConfig:
@@ -66,6 +61,12 @@ class RunConfig:
     """Rounds between checkpoints; 0 for at the end alone."""
     tensorboard: bool = False
     """Write scalars for TensorBoard, too; needs the tensorboard extra."""
+
+    @property
+    def may_change(self) -> frozenset[str]:
+        """What a continued run may be told anew: where, how long, on what and how often, but nothing that decides its numbers."""
+        names = "steps devices parallel workdir log_every eval_every sample_every checkpoint_every tensorboard"
+        return frozenset(names.split())
 
     @property
     def directory(self) -> pathlib.Path:
@@ -192,7 +193,7 @@ def changed(old: Mapping[str, Any], new: RunConfig) -> list[str]:
         A line "field: old -> new" for each field that differs and must not; a field only one of them has differs.
     """
     old, now = (json.loads(json.dumps(dict(fields))) for fields in (old, dataclasses.asdict(new)))
-    names = [name for name in now | old if name not in MAY_CHANGE and old.get(name, "absent") != now.get(name, "absent")]
+    names = [name for name in now | old if name not in new.may_change and old.get(name, "absent") != now.get(name, "absent")]
     return [f"{name}: {old.get(name, 'absent')} -> {now.get(name, 'absent')}" for name in names]
 
 

@@ -34,9 +34,10 @@ class Request:
 
 def main(argv: list[str]) -> int:
     """Runs the command line; returns the exit code."""
-    if not argv or (argv[0].startswith("-") and not {"-h", "--help"}.intersection(argv)):
+    helps = {"-h", "--help"}.intersection(argv)
+    if not helps and (not argv or argv[0].startswith("-")):
         config.fail("name the run's directory first: python experiments/sample.py RUN_DIR --count=64 --out=samples.png")
-    request = config.read_flags(argv[1:] or argv, Request(), __doc__)
+    request = config.read_flags(["--help"] if helps else argv[1:], Request(), __doc__)
     out = pathlib.Path(request.out)
     if out.suffix not in (".png", ".npz"):
         config.fail(f"--out={out} must end in .png or .npz")

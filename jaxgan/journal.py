@@ -51,13 +51,14 @@ class Journal:
 
 
 def read(path: pathlib.Path) -> list[dict]:
-    """Reads the lines of a `metrics.jsonl`; a last line cut short by a crash is left out, a missing file has none."""
+    """Reads the lines of a `metrics.jsonl`, in order. What a crash cut short is left out, and a missing file has none."""
     lines = []
-    for line in path.read_text().splitlines() if path.exists() else []:
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ():
         try:
-            lines.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
+            line = json.loads(text)
+            lines.append({**line, "step": int(line["step"])})
+        except (ValueError, TypeError, KeyError, OverflowError):
+            continue
     return lines
 
 
@@ -78,7 +79,7 @@ class Bar:
     def __init__(self, total: int, done: int = 0):
         console = Console(highlight=False, soft_wrap=True)
         self._total, self._plain, self._console = total, not console.is_terminal, console
-        self._begin = (time.monotonic(), done)
+        self._begin = None  # (time, step) of the first round, which compiled
         columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
         self._progress = Progress(*columns, console=console, disable=self._plain)
         self._task = self._progress.add_task("compiling", total=total, completed=done)
@@ -94,6 +95,7 @@ class Bar:
         self._console.print(line, markup=False)
 
     def advance(self, step: int) -> None:
+        self._begin = self._begin or (time.monotonic(), step)
         self._progress.update(self._task, completed=step)
 
     def report(self, step: int, scalars: Mapping[str, float], images_per_second: float) -> None:

@@ -14,30 +14,33 @@ BACKGROUND = 112
 LAST_FRAME_MS = 1500
 
 
-def grid(images, columns=None, scale=None, pad=2) -> np.ndarray:
+def grid(images, columns=None, scale=None, pad=None) -> np.ndarray:
     """Lays images out in rows, in reading order.
 
     Small images grow by whole-number pixel repetition, so that every pixel stays visible as it is.
 
     Args:
-        images: floats `[n, height, width, 1 or 3]` in [-1, 1]; values outside are clipped, NaN is drawn as 0 (mid-grey).
+        images: floats `[n, height, width, channels]` in [-1, 1]; values outside are clipped, NaN is drawn as 0 (mid-grey). Three
+            channels are red, green and blue, one is grey; of more than three the first three are shown, of two the first.
         columns: images a row; by default the smallest square that holds them all.
         scale: how often each pixel is repeated; by default as often as fits a cell of 64 pixels.
-        pad: grey pixels between images and around them.
+        pad: grey pixels between images and around them; by default an image's pixel as shown, at least 2.
 
     Returns:
         uint8 `[rows * (scale * height + pad) + pad, columns * (scale * width + pad) + pad, 3]`.
 
     Raises:
-        UserError: no images, another rank, or neither 1 nor 3 channels.
+        UserError: no images, or another rank.
     """
     images = np.asarray(images, np.float32)
-    if images.ndim != 4 or images.shape[-1] not in (1, 3) or 0 in images.shape:
-        raise UserError(f"a grid shows images [n, height, width, 1 or 3], not an array of shape {images.shape}")
-    count, height, width, _ = images.shape
+    if images.ndim != 4 or 0 in images.shape:
+        raise UserError(f"a grid shows images [n, height, width, channels], not an array of shape {images.shape}")
+    count, height, width, channels = images.shape
+    images = images[..., : 3 if channels > 2 else 1]
     columns = columns or int(np.ceil(np.sqrt(count)))
     rows = -(-count // columns)
     scale = scale or max(1, CELL // max(height, width))
+    pad = max(2, scale) if pad is None else pad
     pixels = np.rint((np.clip(np.nan_to_num(images), -1, 1) + 1) * 127.5).astype(np.uint8)
     pixels = pixels.repeat(scale, axis=1).repeat(scale, axis=2)
     down, across = height * scale + pad, width * scale + pad

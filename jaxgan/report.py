@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from jaxgan import journal
 from jaxgan.pictures import evenly
 from jaxgan.types import UserError
 
@@ -65,7 +66,7 @@ def write_report(workdir) -> Path:
     if not workdir.is_dir():
         raise UserError(f"no run directory at {workdir}")
     about = _read_config(workdir / "config.json")
-    rows, unreadable = read_metrics(workdir / "metrics.jsonl")
+    rows = rows_by_step(journal.read(workdir / "metrics.jsonl"))
     grids = sorted((path for path in (workdir / "samples").glob("*.png") if path.stem.isdecimal()), key=_step)
     config = about.get("config", {})
     name = about.get("variant", workdir.resolve().name)
@@ -81,7 +82,6 @@ def write_report(workdir) -> Path:
         _facts("Configuration", config),
         _facts("Made with", {key: value for key, value in about.items() if key not in ("variant", "config")}),
         "</div>",
-        f"<p class=quiet>Unreadable lines of metrics.jsonl, skipped: {unreadable}.</p>" if unreadable else "",
     ]
     page = PAGE.format(title=escape(title), style=STYLE, body="\n".join(part for part in body if part))
     path = workdir / "report.html"
@@ -91,21 +91,12 @@ def write_report(workdir) -> Path:
     return path
 
 
-def read_metrics(path) -> tuple[list[dict], int]:
-    """Reads `metrics.jsonl`, joining the lines of each step; what was written last wins, so a resumed run reads as one.
-
-    Returns:
-        Rows in order of "step", and how many lines were not a JSON object with a step: a crash may leave one cut short.
-    """
-    rows, unreadable = {}, 0
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ():
-        try:
-            row = json.loads(line)
-            step = int(row["step"])
-            rows.setdefault(step, {}).update(row, step=step)
-        except (ValueError, TypeError, KeyError, OverflowError):
-            unreadable += 1
-    return [rows[step] for step in sorted(rows)], unreadable
+def rows_by_step(lines) -> list[dict]:
+    """Joins a journal's lines of the same step, in order of steps; what was written last wins."""
+    rows = {}
+    for line in lines:
+        rows.setdefault(line["step"], {}).update(line)
+    return [rows[step] for step in sorted(rows)]
 
 
 def _read_config(path):
@@ -252,7 +243,7 @@ def charts(rows) -> list[Chart]:
     """Sorts everything measured over the steps into charts: losses together, critic scores together, shares together.
 
     Args:
-        rows: as `read_metrics` gives them; values that are not finite numbers are left out.
+        rows: as `rows_by_step` gives them; values that are not finite numbers are left out.
 
     Returns:
         Losses first, then critic scores, measurements and whatever else a player reports, speed last.

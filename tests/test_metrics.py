@@ -3,16 +3,11 @@
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+from truth import waves
 
 from jaxgan import metrics
 from jaxgan.metrics import features
 from jaxgan.types import UserError
-
-
-def waves(shape, rate=1.0, offset=0.0):
-    """Deterministic, irregular numbers in [-1, 1]."""
-    return np.sin(rate * (1.0 + np.arange(np.prod(shape))) ** 2 + offset).reshape(shape)
-
 
 X = waves((30, 6))
 Y = 1.2 * waves((24, 6), 1.37, 0.3) + 0.2

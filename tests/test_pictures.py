@@ -48,10 +48,17 @@ def test_grid_clips_and_shows_nan_as_grey():
     assert pictures.grid(values, scale=1, pad=0)[..., 0].tolist() == [[0, 255], [128, 255]]
 
 
-@pytest.mark.parametrize("shape", [(4, 8, 8, 2), (4, 8, 8, 4), (4, 8, 8), (0, 8, 8, 1)])
+@pytest.mark.parametrize("shape", [(4, 8, 8), (0, 8, 8, 1)])
 def test_grid_refuses_what_is_no_stack_of_images(shape):
     with pytest.raises(UserError, match="images"):
         pictures.grid(np.zeros(shape))
+
+
+@pytest.mark.parametrize("channels, shown", [(1, [0, 0, 0]), (2, [0, 0, 0]), (3, [0, 1, 2]), (5, [0, 1, 2])])
+def test_grid_shows_any_number_of_channels(channels, shown):
+    levels = np.linspace(-1, 1, channels)
+    seen = pictures.grid(np.broadcast_to(levels, (1, 2, 2, channels)), scale=1, pad=0)[0, 0]
+    np.testing.assert_array_equal(seen, np.rint((levels[shown] + 1) * 127.5))
 
 
 RING = 2 * np.stack([np.cos(np.arange(8) * np.pi / 4), np.sin(np.arange(8) * np.pi / 4)], 1)

@@ -18,6 +18,8 @@ from experiments.config import RunConfig
 class Config(RunConfig):
     """SN-GAN."""
 
+    steps: int = 2_800
+    """Rounds to play."""
     network: Literal["auto", "resnet", "standard", "mlp"] = "auto"
     """resnet or standard (the paper's table 3) for images, mlp for points; auto is resnet or mlp by the data."""
     gen_width: int = 32
@@ -28,25 +30,46 @@ class Config(RunConfig):
     """Components of a latent."""
     critic_turns: int = 1
     """Critic turns a round, n_dis in the paper."""
+    gen_batches: int = 1
+    """Batches of latents the generator's turn draws."""
     objective: Literal["hinge", "non_saturating"] = "hinge"
     """What the players play for; the paper reports both."""
-    learning_rate: float = 4e-4
+    learning_rate: float = 1e-3
     """Of Adam, for both players."""
     beta1: float = 0.0
     """Adam's decay of the first moment."""
-    beta2: float = 0.9
+    beta2: float = 0.99
     """Adam's decay of the second moment."""
-    decay_steps: int = 0
-    """Rounds over which the learning rate falls linearly to zero; 0 keeps it."""
+    decay: float = 0.5
+    """Last share of the steps, over which the learning rate falls linearly to zero; 0 keeps it."""
     ema_decay: float = 0.995
     """Decay a round of the generator's moving average, which samples are drawn from."""
+
+    @property
+    def may_change(self) -> frozenset[str]:
+        """A learning rate that falls with the steps fixes them."""
+        return super().may_change - {"steps"} if self.decay else super().may_change
+
+    def validate(self) -> None:
+        super().validate()
+        for name in ("critic_turns", "gen_batches", "latent_size", "gen_width", "disc_width"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"--{name}={getattr(self, name)} must be at least 1")
+        for name in ("beta1", "beta2", "ema_decay"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"--{name}={getattr(self, name)} must lie in [0, 1)")
+        if not 0 <= self.decay <= 1:
+            raise ValueError(f"--decay={self.decay} must lie in [0, 1]")
+        if self.learning_rate <= 0:
+            raise ValueError(f"--learning_rate={self.learning_rate} must be above 0")
 
 
 PRESETS = {
     "quick": Config(),
     "paper": Config(
-        dataset="tfds:cifar10", steps=50_000, decay_steps=50_000, critic_turns=5, latent_size=128, gen_width=256, disc_width=128,
-        learning_rate=2e-4, ema_decay=0.999, log_every=100, eval_every=5_000, sample_every=1_000, checkpoint_every=5_000,
+        dataset="tfds:cifar10", steps=50_000, critic_turns=5, gen_batches=2, latent_size=128, gen_width=256, disc_width=128,
+        learning_rate=2e-4, beta2=0.9, decay=1.0, ema_decay=0.999,
+        eval_every=5_000, sample_every=1_000, checkpoint_every=5_000,
     ),
 }  # fmt: skip
 
@@ -62,11 +85,12 @@ def experiment(cfg: Config, dataset, axis_name: str | None = None):
     gen, disc = networks(cfg, dataset.shape, axis_name)
     latent = latents.normal(cfg.latent_size)
     objective = {"hinge": objectives.hinge, "non_saturating": objectives.non_saturating}[cfg.objective]()
-    disc_loss, gen_loss = games.adversarial(gen, disc, objective, parallel.draw(latent, axis_name))
+    disc_loss, gen_loss = games.adversarial(gen, disc, objective, parallel.draw(latent, axis_name), cfg.gen_batches)
 
     def adam(turns):
-        decayed = optax.linear_schedule(cfg.learning_rate, 0.0, cfg.decay_steps * turns)
-        return optax.adam(decayed if cfg.decay_steps else cfg.learning_rate, b1=cfg.beta1, b2=cfg.beta2)
+        last, falling = cfg.steps * turns, round(cfg.decay * cfg.steps * turns)
+        decayed = optax.linear_schedule(cfg.learning_rate, 0.0, falling, transition_begin=last - falling)
+        return optax.adam(decayed if falling else cfg.learning_rate, b1=cfg.beta1, b2=cfg.beta2)
 
     players = {
         "disc": Player(
@@ -100,7 +124,12 @@ def networks(cfg: Config, shape: tuple[int, ...], axis_name: str | None):
     """Chooses generator and critic for examples of this shape; 32x32 images get the paper's three doublings from 4x4."""
     from jaxgan.nets import mlp, resnet, standard
     from jaxgan.networks import from_linen
+    from jaxgan.types import UserError
 
+    if len(shape) == 1 and cfg.network not in ("auto", "mlp"):
+        raise UserError(f"--network={cfg.network} takes images, and {cfg.dataset} holds points; take mlp or auto")
+    if len(shape) == 3 and cfg.network != "mlp" and min(shape[:2]) < 8:
+        raise UserError(f"images of {shape[0]}x{shape[1]} pixels are too small for convolutions; take --network=mlp")
     if cfg.network == "mlp" or len(shape) == 1:
         gen, disc = mlp.Generator(shape), mlp.Discriminator()
     elif cfg.network == "standard":

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxgan.types import Loss, Network, Objective, Outcome, Sampler
 
 
-def adversarial(gen: Network, disc: Network, objective: Objective, latent: Sampler) -> tuple[Loss, Loss]:
+def adversarial(gen: Network, disc: Network, objective: Objective, latent: Sampler, gen_batches: int = 1) -> tuple[Loss, Loss]:
     """Pairs a critic's and a generator's loss.
 
     Args:
@@ -14,6 +14,7 @@ def adversarial(gen: Network, disc: Network, objective: Objective, latent: Sampl
         disc: `examples -> scores [batch]`.
         objective: the curves whose means are lowered.
         latent: draws the generator's input; wrapped in `parallel.draw` on several devices.
+        gen_batches: how many batches of latents the generator's own turn draws.
 
     Returns:
         `(disc_loss, gen_loss)` for players named "disc" and "gen". The critic reports its mean score of real and of fake
@@ -23,9 +24,9 @@ def adversarial(gen: Network, disc: Network, objective: Objective, latent: Sampl
         Goodfellow et al., 2014, algorithm 1 (https://arxiv.org/abs/1406.2661).
     """
 
-    def fakes(net, turn, key):
+    def fakes(net, turn, key, batches=1):
         latent_key, noise_key = jax.random.split(key)
-        latents = latent(latent_key, turn.batch["real"].shape[0])
+        latents = latent(latent_key, batches * turn.batch["real"].shape[0])
         return gen.apply(*net, latents, train=True, key=noise_key)
 
     def disc_loss(nets, turn):
@@ -39,7 +40,7 @@ def adversarial(gen: Network, disc: Network, objective: Objective, latent: Sampl
 
     def gen_loss(nets, turn):
         fake_key, noise = jax.random.split(turn.key)
-        fake, stats = fakes(nets["gen"], turn, fake_key)
+        fake, stats = fakes(nets["gen"], turn, fake_key, gen_batches)
         score, _ = disc.apply(*nets["disc"], fake, train=True, key=noise)
         return jnp.mean(objective.gen(score)), Outcome(stats, {})
 
