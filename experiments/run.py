@@ -50,8 +50,9 @@ def train(module, cfg) -> None:
     from jaxgan import data, parallel
     from jaxgan import train as loop
 
-    jax.config.update("jax_compilation_cache_dir", str(config.cache_directory() / "xla"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    if not jax.config.jax_compilation_cache_dir:
+        jax.config.update("jax_compilation_cache_dir", str(config.cache_directory() / "xla"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
     plan = parallel.make_plan(cfg.parallel, cfg.devices, cfg.batch_size)
     first = plan.mesh.devices.flat[0]
     versions = {name: importlib.metadata.version(name) for name in ("jaxgan", "jax", "flax", "optax", "orbax-checkpoint")}

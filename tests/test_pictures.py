@@ -30,7 +30,7 @@ def test_grid_repeats_pixels_and_keeps_reading_order():
 
 
 @pytest.mark.parametrize(
-    ("size", "count", "shape"), [(8, 64, (530, 530)), (32, 60, (530, 530)), (28, 3, (118, 118)), (100, 2, (104, 206))]
+    ("size", "count", "shape"), [(8, 64, (584, 584)), (32, 60, (530, 530)), (28, 3, (118, 118)), (100, 2, (104, 206))]
 )
 def test_grid_chooses_legible_cells_and_a_square(size, count, shape):
     assert pictures.grid(np.zeros((count, size, size, 1))).shape == (*shape, 3)

@@ -4,12 +4,14 @@ import pathlib
 import re
 
 import numpy as np
+import pytest
 
 from jaxgan import data
 
 README = pathlib.Path(__file__).parents[1] / "README.md"
 
 
+@pytest.mark.slow
 def test_composing_steps_by_hand():
     script = re.search(r"<!-- run by tests/test_readme.py -->\n```python\n(.*?)```", README.read_text(), re.S).group(1)
     lines = [line for line in script.splitlines() if line.strip()]
