@@ -117,7 +117,7 @@ def run(
             save_samples(workdir, step, experiment.picture(sampler(state)(show_key, SHOWN)))
         if due.checkpoint or stop:
             checkpoints.save(step, state, scores)
-        if due.evaluate or due.sample or stop:
+        if due.evaluate or stop:
             write_report(workdir)
         if stop:
             raise Interrupted(stop[0], step)
