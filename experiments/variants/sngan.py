@@ -18,13 +18,13 @@ from experiments.config import RunConfig
 class Config(RunConfig):
     """SN-GAN."""
 
-    steps: int = 2_400
+    steps: int = 2_800
     """Rounds to play."""
-    eval_every: int = 600
+    eval_every: int = 700
     """Rounds between measurements; 0 for at the end alone."""
     sample_every: int = 200
     """Rounds between pictures; 0 for at the end alone."""
-    checkpoint_every: int = 600
+    checkpoint_every: int = 700
     """Rounds between checkpoints; 0 for at the end alone."""
     network: Literal["auto", "resnet", "standard", "mlp"] = "auto"
     """resnet or standard (the paper's table 3) for images, mlp for points; auto is resnet or mlp by the data."""
