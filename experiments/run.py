@@ -5,8 +5,8 @@
     python experiments/run.py --help                             variants, flags and defaults
 
 The same command continues an interrupted run. Exit codes: 0 trained to the end; 1 an error in the program; 2 a mistake in the
-command, the data or the directory; 3 training diverged; 4 the disk is full or not writable; 128 + N stopped by signal N
-(130 Ctrl-C, 143 SIGTERM), with the state saved.
+command, the data or the directory; 3 training diverged; 4 a file could not be read or written, as on a full disk; 128 + N
+stopped by signal N (130 Ctrl-C, 143 SIGTERM), with the state saved.
 """
 
 import dataclasses
@@ -35,7 +35,7 @@ def main(argv: list[str]) -> int:
         return 3
     except OSError as error:
         where = error.filename or cfg.directory
-        print(f"error: {error.strerror or error}: {where}; make room, then the same command continues", file=sys.stderr)
+        print(f"error: {error.strerror or error}: {where}; mend that, then the same command continues", file=sys.stderr)
         return 4
     except Interrupted as error:
         print(error, file=sys.stderr)

@@ -4,6 +4,8 @@ Orbax commits by an atomic rename, so a killed save leaves only a temporary fold
 bits that change on disk; a CRC-32 over all leaves, kept in each checkpoint's metadata, does.
 """
 
+import contextlib
+import errno
 import pathlib
 import zlib
 from collections.abc import Callable, Mapping
@@ -52,11 +54,13 @@ class Checkpoints:
         """Saves in the background, after waiting for a save under way. `state` may be donated once this returns.
 
         Raises:
-            OSError: the save before this one could not be written.
+            OSError: this save, or the one before it, could not be written.
         """
         state = jax.tree.map(np.array, state)  # a copy: on CPUs device_get may hand out a view of memory that is then donated
         extra = {"metrics": dict(metrics)} if metrics else {}
-        self._orbax.save_async(step, state, force=True, overwrite=True, custom_metadata={"crc32": digest(state)}, **extra)
+        extra["custom_metadata"] = {"crc32": digest(state)}
+        with self._writing():
+            self._orbax.save_async(step, state, force=True, overwrite=True, **extra)
 
     def restore(self, like: PyTree, step: int | None = None, warn: Callable[[str], None] = print) -> tuple[int, PyTree] | None:
         """Reads the newest sound checkpoint, or that of one step.
@@ -94,8 +98,21 @@ class Checkpoints:
             self._orbax.delete(later)
 
     def close(self) -> None:
-        """Waits for a save under way."""
-        self._orbax.close()
+        """Waits for a save under way.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        with self._writing():
+            self._orbax.close()
+
+    @contextlib.contextmanager
+    def _writing(self):
+        try:
+            yield
+        except Exception as error:  # a full disk comes as a ValueError that holds a page of text
+            why = " ".join(str(error).split())[-160:]
+            raise OSError(errno.EIO, f"a checkpoint could not be written (...{why})", str(self._orbax.directory)) from error
 
 
 def _first(metrics: Mapping[str, float]) -> float:

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 
 import jax
@@ -155,6 +156,27 @@ def test_only_damaged_checkpoints_stop_the_run(tmp_path):
         largest_file(tmp_path / "checkpoints" / str(step)).write_bytes(b"")
     with pytest.raises(UserError, match="no sound checkpoint"):
         run(tmp_path, 4)
+
+
+def test_a_checkpoint_that_cannot_be_written_is_told_as_such(tmp_path):
+    """A full disk reaches Python as a ValueError of Orbax's with a page of text; here the folder is gone."""
+
+    def sabotage(sample, key):
+        if (tmp_path / "checkpoints").is_dir():
+            shutil.rmtree(tmp_path / "checkpoints")
+        (tmp_path / "checkpoints").write_text("")
+        return {"distance": 0.0}
+
+    with pytest.raises(OSError, match="checkpoint could not be written"):
+        run(tmp_path, 4, metric=sabotage)
+
+
+def test_tensorboard_gets_the_same_scalars(tmp_path):
+    pytest.importorskip("tensorboardX")
+    plan = parallel.make_plan("jit", 1)
+    train.run(experiment(2), tmp_path, plan, seed=0, cadence=EVERY_2, tensorboard=True)
+    (events,) = (tmp_path / "tensorboard").iterdir()
+    assert b"disc/loss" in events.read_bytes() and b"eval/spread" in events.read_bytes()
 
 
 def test_a_line_cut_short_is_left_out(tmp_path):
