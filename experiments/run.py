@@ -13,6 +13,7 @@ import dataclasses
 import fcntl
 import importlib.metadata
 import json
+import logging
 import pathlib
 import sys
 
@@ -50,6 +51,7 @@ def train(module, cfg) -> None:
     from jaxgan import data, parallel
     from jaxgan import train as loop
 
+    logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax logs a page for a failed save, which the loop tells in a line
     if not jax.config.jax_compilation_cache_dir:
         jax.config.update("jax_compilation_cache_dir", str(config.cache_directory() / "xla"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)

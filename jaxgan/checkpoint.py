@@ -7,6 +7,7 @@ bits that change on disk; a CRC-32 over all leaves, kept in each checkpoint's me
 import contextlib
 import errno
 import pathlib
+import shutil
 import zlib
 from collections.abc import Callable, Mapping
 
@@ -58,6 +59,9 @@ class Checkpoints:
         """
         state = jax.tree.map(np.array, state)  # a copy: on CPUs device_get may hand out a view of memory that is then donated
         extra = {"metrics": dict(metrics)} if metrics else {}
+        size, folder = sum(leaf.nbytes for leaf in jax.tree.leaves(state)), pathlib.Path(self._orbax.directory).parent
+        if shutil.disk_usage(folder).free < 1.1 * size + 2**20:  # Orbax's threads answer a full disk with pages of tracebacks
+            raise OSError(errno.ENOSPC, f"no room for a checkpoint of {size / 2**20:.1f} MiB", str(folder))
         extra["custom_metadata"] = {"crc32": digest(state)}
         with self._writing():
             self._orbax.save_async(step, state, force=True, overwrite=True, **extra)

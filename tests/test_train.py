@@ -171,6 +171,13 @@ def test_a_checkpoint_that_cannot_be_written_is_told_as_such(tmp_path):
         run(tmp_path, 4, metric=sabotage)
 
 
+def test_a_full_disk_is_noticed_before_a_checkpoint_is_begun(tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
+    with pytest.raises(OSError, match="no room for a checkpoint"):
+        run(tmp_path, 4)
+
+
 def test_tensorboard_gets_the_same_scalars(tmp_path):
     pytest.importorskip("tensorboardX")
     plan = parallel.make_plan("jit", 1)
