@@ -6,6 +6,7 @@ bits that change on disk; a CRC-32 over all leaves, kept in each checkpoint's me
 
 import contextlib
 import errno
+import os
 import pathlib
 import shutil
 import zlib
@@ -59,8 +60,12 @@ class Checkpoints:
         """
         state = jax.tree.map(np.array, state)  # a copy: on CPUs device_get may hand out a view of memory that is then donated
         extra = {"metrics": dict(metrics)} if metrics else {}
-        size, folder = sum(leaf.nbytes for leaf in jax.tree.leaves(state)), pathlib.Path(self._orbax.directory).parent
-        if shutil.disk_usage(folder).free < 1.1 * size + 2**20:  # Orbax's threads answer a full disk with pages of tracebacks
+        size, folder = sum(leaf.nbytes for leaf in jax.tree.leaves(state)), pathlib.Path(self._orbax.directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        # Looked at beforehand, because Orbax's threads answer with pages of tracebacks, or wait five minutes for a folder.
+        if not os.access(folder, os.W_OK):
+            raise OSError(errno.EACCES, "no checkpoint can be written", str(folder))
+        if shutil.disk_usage(folder).free < 1.1 * size + 2**20:
             raise OSError(errno.ENOSPC, f"no room for a checkpoint of {size / 2**20:.1f} MiB", str(folder))
         extra["custom_metadata"] = {"crc32": digest(state)}
         with self._writing():

@@ -5,6 +5,9 @@ import os
 import pathlib
 import shutil
 import signal
+import threading
+import types
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -158,8 +161,8 @@ def test_only_damaged_checkpoints_stop_the_run(tmp_path):
         run(tmp_path, 4)
 
 
-def test_a_checkpoint_that_cannot_be_written_is_told_as_such(tmp_path):
-    """A full disk reaches Python as a ValueError of Orbax's with a page of text; here the folder is gone."""
+def test_a_checkpoint_folder_that_is_gone_is_noticed_before_a_checkpoint_is_begun(tmp_path):
+    """Orbax would wait five minutes for it, in threads that outlive the error."""
 
     def sabotage(sample, key):
         if (tmp_path / "checkpoints").is_dir():
@@ -167,8 +170,18 @@ def test_a_checkpoint_that_cannot_be_written_is_told_as_such(tmp_path):
         (tmp_path / "checkpoints").write_text("")
         return {"distance": 0.0}
 
-    with pytest.raises(OSError, match="checkpoint could not be written"):
+    with pytest.raises(OSError, match="checkpoints"):
         run(tmp_path, 4, metric=sabotage)
+    names = [thread.name for thread in threading.enumerate()]
+    assert "write_metadata_after_commits" not in names
+
+
+def test_a_checkpoint_that_orbax_cannot_write_is_told_as_such(tmp_path):
+    """A disk that fills up while it is written reaches Python as a ValueError with a page of text."""
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints._orbax = types.SimpleNamespace(directory=tmp_path, save_async=mock.Mock(side_effect=ValueError("page\nof text")))
+    with pytest.raises(OSError, match=r"could not be written .*page of text"):
+        checkpoints.save(1, {"w": np.ones(3)})
 
 
 def test_a_full_disk_is_noticed_before_a_checkpoint_is_begun(tmp_path, monkeypatch):
