@@ -49,6 +49,8 @@ class RunConfig:
     """How many devices to use; 0 for all there are."""
     parallel: Literal["auto", "pmap", "shard_map", "jit"] = "auto"
     """How to use several devices; auto is pmap, and jit on one."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """What the networks compute in; parameters, optimizers and losses are float32 always."""
     workdir: str = ""
     """Where the run is kept, and continued from; runs/VARIANT-DATASET-SEED if empty."""
     log_every: int = 100

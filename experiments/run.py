@@ -55,10 +55,10 @@ def train(module, cfg) -> None:
     if not jax.config.jax_compilation_cache_dir:
         jax.config.update("jax_compilation_cache_dir", str(config.cache_directory() / "xla"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-    plan = parallel.make_plan(cfg.parallel, cfg.devices, cfg.batch_size)
+    plan = parallel.make_plan(cfg.parallel, cfg.devices, cfg.batch_size, cfg.precision)
     first = plan.mesh.devices.flat[0]
     versions = {name: importlib.metadata.version(name) for name in ("jaxgan", "jax", "flax", "optax", "orbax-checkpoint")}
-    device = f"{first.platform} ({first.device_kind}) x {plan.mesh.size}, {plan.mode}, float32"
+    device = f"{first.platform} ({first.device_kind}) x {plan.mesh.size}, {plan.mode}, {cfg.precision}"
     print(device, *(f"{name} {version}" for name, version in versions.items()), f"Python {sys.version.split()[0]}", sep=", ")
 
     refuse_changes(cfg)

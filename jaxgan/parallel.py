@@ -8,6 +8,8 @@ this module ever sees an array stacked by device.
 all three modes to the same numbers.
 """
 
+import functools
+import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -19,6 +21,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxgan.types import PyTree, Sampler, UserError
 
 AXIS = "devices"
+_log = logging.getLogger(__name__)
 
 
 def vary(tree: PyTree, axis_name: str | None) -> PyTree:
@@ -60,10 +63,12 @@ class Plan(NamedTuple):
     Attributes:
         mode: "pmap", "shard_map" or "jit".
         mesh: the devices, on one axis named `AXIS`.
+        precision: what the networks compute in, "float32" or "bfloat16"; chooses the compiler's options.
     """
 
     mode: str
     mesh: Mesh
+    precision: str = "float32"
 
     @property
     def axis_name(self) -> str | None:
@@ -87,16 +92,43 @@ class Plan(NamedTuple):
         Returns:
             The same signature over whole states and global batches `[slices, batch, ...]`. The given state is consumed.
         """
-        return _MODES[self.mode](step, self.mesh)
+        return _MODES[self.mode](step, self)
 
 
-def make_plan(mode: str = "auto", devices: int = 0, batch_size: int | None = None) -> Plan:
+@functools.cache
+def compiler_options(precision: str = "float32") -> dict[str, str | bool]:
+    """What `jax.jit(..., compiler_options=...)` should be told, so that convolutions and matrix products run fast.
+
+    On CPUs XLA's YNN library runs gradients of kernels slowly and is left out. bfloat16 is fast in oneDNN alone; float32 gains
+    little there, and XLA cannot keep a program with oneDNN convolutions in its compilation cache. An option that this version of
+    XLA does not know is left out, and told of in the log. Other backends need none, and `pmap` takes none.
+
+    Args:
+        precision: what the networks compute in, "float32" or "bfloat16".
+    """
+    if jax.default_backend() != "cpu":
+        return {}
+    wanted: dict[str, str | bool] = {"xla_cpu_experimental_ynn_fusion_type": ""}
+    if precision == "bfloat16":
+        wanted["xla_cpu_experimental_onednn_custom_call"] = True
+    known = {}
+    for name, value in wanted.items():
+        try:
+            jax.jit(lambda x: x, compiler_options={name: value}).lower(0.0).compile()
+            known[name] = value
+        except jax.errors.JaxRuntimeError:
+            _log.info("this version of XLA does not know %s; going on without, perhaps more slowly", name)
+    return known
+
+
+def make_plan(mode: str = "auto", devices: int = 0, batch_size: int | None = None, precision: str = "float32") -> Plan:
     """Chooses devices and mode.
 
     Args:
         mode: "pmap", "shard_map", "jit", or "auto": jit on one device, pmap on several.
         devices: how many of the visible devices to use; 0 for all.
         batch_size: checked to be divisible by the number of devices, where given.
+        precision: what the networks compute in.
 
     Raises:
         UserError: more devices asked for than there are, an unknown mode, or a batch that cannot be split evenly.
@@ -113,30 +145,32 @@ def make_plan(mode: str = "auto", devices: int = 0, batch_size: int | None = Non
         mode = "pmap" if count > 1 else "jit"
     if mode not in _MODES:
         raise UserError(f"unknown parallel mode '{mode}'; choose auto, {', '.join(_MODES)}")
-    return Plan(mode, Mesh(np.array(visible[:count]), (AXIS,)))
+    return Plan(mode, Mesh(np.array(visible[:count]), (AXIS,)), precision)
 
 
-def _pmap(step, mesh):
+def _pmap(step, plan):
     # State, key and metrics go in and out whole (axes None): pmap never stacks them.
     stacked = jax.pmap(
-        step, AXIS, in_axes=(None, 1, None), out_axes=(None, None), donate_argnums=0, devices=list(mesh.devices.flat)
+        step, AXIS, in_axes=(None, 1, None), out_axes=(None, None), donate_argnums=0, devices=list(plan.mesh.devices.flat)
     )
 
     def run(state, batch, key):
-        split = jax.tree.map(lambda x: jnp.reshape(x, (x.shape[0], mesh.size, -1, *x.shape[2:])), batch)
+        split = jax.tree.map(lambda x: jnp.reshape(x, (x.shape[0], plan.mesh.size, -1, *x.shape[2:])), batch)
         return stacked(state, split, key)
 
     return run
 
 
-def _shard_map(step, mesh):
+def _shard_map(step, plan):
     whole, split = PartitionSpec(), PartitionSpec(None, AXIS)
-    return jax.jit(jax.shard_map(step, mesh=mesh, in_specs=(whole, split, whole), out_specs=(whole, whole)), donate_argnums=0)
+    spread = jax.shard_map(step, mesh=plan.mesh, in_specs=(whole, split, whole), out_specs=(whole, whole))
+    return jax.jit(spread, donate_argnums=0, compiler_options=compiler_options(plan.precision))
 
 
-def _jit(step, mesh):
-    whole, split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(None, AXIS))
-    return jax.jit(step, in_shardings=(whole, split, whole), out_shardings=(whole, whole), donate_argnums=0)
+def _jit(step, plan):
+    whole, split = NamedSharding(plan.mesh, PartitionSpec()), NamedSharding(plan.mesh, PartitionSpec(None, AXIS))
+    shardings = {"in_shardings": (whole, split, whole), "out_shardings": (whole, whole)}
+    return jax.jit(step, donate_argnums=0, compiler_options=compiler_options(plan.precision), **shardings)
 
 
 _MODES = {"pmap": _pmap, "shard_map": _shard_map, "jit": _jit}

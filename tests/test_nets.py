@@ -28,7 +28,7 @@ def repeat(x):
 
 
 FORMS = {
-    "conv": (3, lambda x, w: conv.conv(x, w, 1), lambda x, w: plain(x, w, "SAME")),
+    "conv": (3, lambda x, w: conv.conv(x, w, padding=1), lambda x, w: plain(x, w, "SAME")),
     "conv 1x1": (1, conv.conv, lambda x, w: plain(x, w, "VALID")),
     "conv_down": (4, conv.conv_down, lambda x, w: plain(x, w, [(1, 1), (1, 1)], 2)),
     "conv_up": (4, conv.conv_up, lambda x, w: lax.conv_transpose(x, w, (2, 2), "SAME", dimension_numbers=LAYOUT)),

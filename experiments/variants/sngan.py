@@ -87,9 +87,10 @@ def experiment(cfg: Config, dataset, axis_name: str | None = None):
     import optax
 
     from jaxgan import data, game, games, latents, metrics, objectives, parallel, pictures, transforms
+    from jaxgan.networks import compute_in
     from jaxgan.types import Experiment, Phase, Player
 
-    gen, disc = networks(cfg, dataset.shape, axis_name)
+    gen, disc = (compute_in(network, cfg.precision) for network in networks(cfg, dataset.shape, axis_name))
     latent = latents.normal(cfg.latent_size)
     objective = {"hinge": objectives.hinge, "non_saturating": objectives.non_saturating}[cfg.objective]()
     disc_loss, gen_loss = games.adversarial(gen, disc, objective, parallel.draw(latent, axis_name), cfg.gen_batches)

@@ -1,8 +1,11 @@
 """Layers that the networks share. Each convolution owns a `kernel` and a `bias`; how it convolves is `nets.conv`'s affair."""
 
 import flax.linen as nn
+import jax.numpy as jnp
+from jax import lax
 
 from jaxgan.nets import conv
+from jaxgan.nets.channels import add_bias, channel_mean, scale_and_shift
 from jaxgan.types import Array
 
 Initializer = nn.initializers.Initializer
@@ -15,11 +18,13 @@ class Conv(nn.Module):
         features: output channels.
         size: height and width of the kernel, odd.
         kernel_init: how the kernel starts; biases start at zero.
+        use_bias: add a number to each channel.
     """
 
     features: int
     size: int = 3
     kernel_init: Initializer = nn.initializers.glorot_uniform()
+    use_bias: bool = True
 
     def convolve(self, x: Array, kernel: Array) -> Array:
         return conv.conv(x, kernel, padding=self.size // 2)
@@ -27,8 +32,8 @@ class Conv(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         kernel = self.param("kernel", self.kernel_init, (self.size, self.size, x.shape[-1], self.features))
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        return self.convolve(x, kernel) + bias.reshape(1, 1, 1, -1)
+        y = self.convolve(x, kernel)
+        return add_bias(y, self.param("bias", nn.initializers.zeros, (self.features,))) if self.use_bias else y
 
 
 class DownConv(Conv):
@@ -68,10 +73,27 @@ class BatchNorm(nn.Module):
 
     Attributes:
         axis_name: the axis devices stand on, or None.
+        scale_init: how the scales start; shifts start at zero.
     """
 
     axis_name: str | None = None
+    scale_init: Initializer = nn.initializers.ones
 
     @nn.compact
     def __call__(self, x: Array, train: bool) -> Array:
-        return nn.BatchNorm(use_running_average=not train, momentum=0.9, axis_name=self.axis_name)(x)
+        channels = (x.shape[-1],)
+        scale, bias = self.param("scale", self.scale_init, channels), self.param("bias", nn.initializers.zeros, channels)
+        mean = self.variable("batch_stats", "mean", jnp.zeros, channels)
+        var = self.variable("batch_stats", "var", jnp.ones, channels)
+        if train:
+            wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+            now = channel_mean(x), channel_mean(jnp.square(wide))
+            now = now if self.axis_name is None else lax.pmean(now, self.axis_name)
+            now = (now[0], jnp.maximum(now[1] - jnp.square(now[0]), 0))
+            if not self.is_initializing():
+                for kept, new in zip((mean, var), now, strict=True):
+                    kept.value = 0.9 * kept.value + 0.1 * new
+        else:
+            now = (mean.value, var.value)
+        slope = scale * lax.rsqrt(now[1] + 1e-5)
+        return scale_and_shift(x, slope, bias - now[0] * slope)
