@@ -27,13 +27,16 @@ from unittest import mock
 
 from experiments import config
 
+RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes
+
 
 @dataclasses.dataclass(frozen=True)
 class Benchmark:
     """One training round."""
 
-    round: Literal["dcgan", "sngan"] = "sngan"
-    """dcgan: the networks of Radford et al.; sngan: the residual networks of Miyato et al. One turn of either player."""
+    round: Literal["dcgan", "sngan", "wgan_gp"] = "sngan"
+    """dcgan: the networks of Radford et al.; sngan: the residual networks of Miyato et al.; wgan_gp: these with a gradient
+    penalty. One turn of either player."""
     batch: int = 64
     """Real examples a round, and as many latents a turn."""
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -42,8 +45,12 @@ class Benchmark:
     """Rounds to time, after one that compiles and one that warms up; with a peer, in each of its turns."""
     plain: bool = False
     """Use lax convolutions as they come, unfused, and no compiler options."""
-    spectral_norm: bool = True
-    """False leaves the critic's weights of the sngan round as they are, to see what spectral norm costs."""
+    regulariser: bool = True
+    """False leaves out spectral norm or the gradient penalty, to see what it costs."""
+    joint: bool = False
+    """Show the critic of sngan and wgan_gp real and generated images in one pass."""
+    remat: bool = False
+    """Compute the insides of residual blocks anew for the gradient, to save memory."""
     profile: str = ""
     """Write a profiler trace of one round into this directory, and say which operations take longest."""
     peer: str = ""
@@ -55,6 +62,8 @@ def main(argv: list[str]) -> int:
     asked = config.read_flags(argv, Benchmark(), __doc__)
     if asked.batch < 1 or asked.repeats < 1:
         config.fail("--batch and --repeats must be at least 1")
+    if asked.round == "dcgan" and (asked.joint or asked.remat):
+        config.fail("--joint and --remat are for the residual networks; take --round=sngan or wgan_gp")
     with plain_convolutions() if asked.plain else contextlib.nullcontext():
         play, told = prepare(asked)
     turns = [], []
@@ -66,7 +75,8 @@ def main(argv: list[str]) -> int:
     told |= {"median_ms": round(median, 1), "images_per_second": round(asked.batch / median * 1e3, 1), **memory()}
     if asked.peer:
         other = statistics.median(turns[1])
-        told |= {"peer_ms": round(other, 1), "ratio": round(other / median, 3)}
+        children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * RSS_UNIT
+        told |= {"peer_ms": round(other, 1), "ratio": round(other / median, 3), "peer_peak_mb": round(children / 2**20, 1)}
     if asked.profile:
         profile(play, pathlib.Path(asked.profile))
     print(json.dumps(told))
@@ -79,20 +89,28 @@ def prepare(asked: Benchmark):
     import jax.numpy as jnp
     import optax
 
-    from jaxgan import game, games, latents, objectives, parallel, transforms
+    from jaxgan import game, games, latents, objectives, parallel, penalties, transforms
     from jaxgan.nets import dcgan, resnet
     from jaxgan.networks import compute_in, from_linen
     from jaxgan.types import UNCHANGED, Player
 
-    shape = (32, 32, 3)
+    if jax.default_backend() == "cpu":
+        parallel.keep_freed_memory()
+
+    shape, penalty = (32, 32, 3), None
     if asked.round == "dcgan":
         modules, size, objective = (dcgan.Generator(shape), dcgan.Discriminator()), 100, objectives.non_saturating()
         adam, transform = optax.adam(2e-4, b1=0.5, b2=0.999), UNCHANGED
     else:
-        modules, size, objective = (resnet.Generator(shape), resnet.Discriminator()), 128, objectives.hinge()
-        adam, transform = optax.adam(2e-4, b1=0.0, b2=0.9), transforms.spectral_norm() if asked.spectral_norm else UNCHANGED
+        modules, size = (resnet.Generator(shape, remat=asked.remat), resnet.Discriminator(remat=asked.remat)), 128
+        objective = objectives.hinge() if asked.round == "sngan" else objectives.wasserstein()
+        adam, transform = optax.adam(2e-4, b1=0.0, b2=0.9), UNCHANGED
+        if asked.regulariser and asked.round == "sngan":
+            transform = transforms.spectral_norm()
+        elif asked.regulariser:
+            penalty = penalties.gradient_penalty()
     gen, disc = (compute_in(from_linen(module), asked.precision) for module in modules)
-    disc_loss, gen_loss = games.adversarial(gen, disc, objective, latents.normal(size))
+    disc_loss, gen_loss = games.adversarial(gen, disc, objective, latents.normal(size), 1, penalty, asked.joint)
     players = {
         "disc": Player(lambda key: disc.init(key, jnp.zeros((1, *shape))), disc_loss, adam, transform),
         "gen": Player(lambda key: gen.init(key, jnp.zeros((1, size))), gen_loss, adam),
@@ -115,7 +133,7 @@ def prepare(asked: Benchmark):
         return (time.perf_counter() - start) * 1e3
 
     play()
-    told = {name: getattr(asked, name) for name in ("round", "batch", "precision", "plain", "spectral_norm")}
+    told = {name: getattr(asked, name) for name in ("round", "batch", "precision", "plain", "regulariser", "joint", "remat")}
     flops = (lowered.cost_analysis() or {}).get("flops", 0.0)
     device = jax.devices()[0]
     gflop = round(flops / 1e9, 1)
@@ -127,7 +145,7 @@ def memory() -> dict[str, float]:
     import jax
 
     counted = (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
-    peak = counted or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    peak = counted or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT
     return {"peak_mb": round(peak / 2**20, 1)}
 
 

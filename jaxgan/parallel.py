@@ -8,8 +8,11 @@ this module ever sees an array stacked by device.
 all three modes to the same numbers.
 """
 
+import ctypes
 import functools
 import logging
+import pathlib
+import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -99,9 +102,10 @@ class Plan(NamedTuple):
 def compiler_options(precision: str = "float32") -> dict[str, str | bool]:
     """What `jax.jit(..., compiler_options=...)` should be told, so that convolutions and matrix products run fast.
 
-    On CPUs XLA's YNN library runs gradients of kernels slowly and is left out. bfloat16 is fast in oneDNN alone; float32 gains
-    little there, and XLA cannot keep a program with oneDNN convolutions in its compilation cache. An option that this version of
-    XLA does not know is left out, and told of in the log. Other backends need none, and `pmap` takes none.
+    On CPUs XLA's YNN library runs gradients of kernels slowly and is left out. oneDNN is taken for bfloat16 alone, where the CPU
+    multiplies matrices of it (AMX); elsewhere XLA's own convolutions are faster, and a program with those of oneDNN cannot be
+    kept in the compilation cache. An option that this version of XLA does not know is left out, and told of in the log. Other
+    backends need none, and `pmap` takes none.
 
     Args:
         precision: what the networks compute in, "float32" or "bfloat16".
@@ -109,7 +113,7 @@ def compiler_options(precision: str = "float32") -> dict[str, str | bool]:
     if jax.default_backend() != "cpu":
         return {}
     wanted: dict[str, str | bool] = {"xla_cpu_experimental_ynn_fusion_type": ""}
-    if precision == "bfloat16":
+    if precision == "bfloat16" and "amx_bf16" in _cpu_features():
         wanted["xla_cpu_experimental_onednn_custom_call"] = True
     known = {}
     for name, value in wanted.items():
@@ -119,6 +123,25 @@ def compiler_options(precision: str = "float32") -> dict[str, str | bool]:
         except jax.errors.JaxRuntimeError:
             _log.info("this version of XLA does not know %s; going on without, perhaps more slowly", name)
     return known
+
+
+def keep_freed_memory() -> None:
+    """Makes this process keep freed memory for its next use; programs call it once, before they train on CPUs.
+
+    By default the C library returns every large buffer to the system, and a step spends a tenth of its time and more on the page
+    faults of getting it back. glibc alone knows how; elsewhere nothing happens.
+    """
+    trim_threshold, mmap_max = -1, -4  # the names of mallopt(3)
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt:
+        mallopt(trim_threshold, -1)
+        mallopt(mmap_max, 0)
+
+
+def _cpu_features() -> str:
+    """What Linux knows of the CPU; nothing elsewhere."""
+    path = pathlib.Path("/proc/cpuinfo")
+    return path.read_text() if path.exists() else ""
 
 
 def make_plan(mode: str = "auto", devices: int = 0, batch_size: int | None = None, precision: str = "float32") -> Plan:

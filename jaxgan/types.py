@@ -63,6 +63,9 @@ class Objective(NamedTuple):
     gen: Curve
 
 
+Penalty = Callable[[Callable[[Array], Array], Array, Array, Key], Array]  # (critic, real, fake, key) -> scalar to lower
+
+
 class Net(NamedTuple):
     """What a network computes with: its weights (after the player's transform) and its carried stats."""
 

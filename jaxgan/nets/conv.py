@@ -112,7 +112,7 @@ def _plain_kernel_gradient(x, dy, *, stride, padding, size):
     return jax.linear_transpose(lambda w: _plain(x, w, stride=stride, padding=padding), w)(dy)[0]
 
 
-# The forms for CPUs, where XLA runs a dilated image or a padded kernel gradient up to a hundred times slower ---------------------
+# The forms for CPUs, where XLA runs a dilated image or a padded kernel gradient up to a hundred times slower --------------------
 
 
 def _fast_image_gradient(dy, w, *, stride, padding, size):
@@ -121,39 +121,40 @@ def _fast_image_gradient(dy, w, *, stride, padding, size):
     k, l, c = w.shape[:3]
     small = n * h * v * k * l * c <= _SMALL
     parts = (dy.reshape(-1, o) @ w.transpose(3, 0, 1, 2).reshape(o, -1)).reshape(n, h, v, k, l, c) if small else None
-    zero = jnp.zeros((), dy.dtype)
-    dx = jnp.zeros((n, *size, c), dy.dtype)
-    for row in _phases(size[0], h, k, stride, padding):
-        for column in _phases(size[1], v, l, stride, padding):
-            if small:
-                phase = sum(
-                    lax.pad(parts[:, :, :, i, j], zero, ((0, 0, 0), (*top, 0), (*left, 0), (0, 0, 0)))
-                    for i, top in zip(row.taps, row.shifts, strict=True)
-                    for j, left in zip(column.taps, column.shifts, strict=True)
-                )
-            else:
-                taps = lax.rev(w[row.taps.start :: stride, column.taps.start :: stride], (0, 1)).swapaxes(2, 3)
-                taps = lax.optimization_barrier(taps)  # oneDNN refuses a kernel that is being reversed
-                window = [(axis.shifts[-1][0], axis.shifts[0][1]) for axis in (row, column)]
-                phase = lax.conv_general_dilated(dy, taps, (1, 1), window, dimension_numbers=_NHWC)
-            dx += lax.pad(phase, zero, ((0, 0, 0), row.place, column.place, (0, 0, 0)))
-    return dx
+
+    def phase(row, column):
+        if not (row.taps and column.taps):
+            return jnp.zeros((n, row.count, column.count, c), dy.dtype)
+        if small:
+            return sum(
+                lax.pad(parts[:, :, :, i, j], jnp.zeros((), dy.dtype), ((0, 0, 0), (*top, 0), (*left, 0), (0, 0, 0)))
+                for i, top in zip(row.taps, row.shifts, strict=True)
+                for j, left in zip(column.taps, column.shifts, strict=True)
+            )
+        taps = lax.rev(w[row.taps.start :: stride, column.taps.start :: stride], (0, 1)).swapaxes(2, 3)
+        taps = lax.optimization_barrier(taps)  # oneDNN refuses a kernel that is being reversed
+        window = [(axis.shifts[-1][0], axis.shifts[0][1]) for axis in (row, column)]
+        return lax.conv_general_dilated(dy, taps, (1, 1), window, dimension_numbers=_NHWC)
+
+    rows, columns = _phases(size[0], h, k, stride, padding), _phases(size[1], v, l, stride, padding)
+    dx = jnp.stack([jnp.stack([phase(row, column) for column in columns], 3) for row in rows], 2)
+    return dx.reshape(n, stride * rows[0].count, stride * columns[0].count, c)[:, : size[0], : size[1]]
 
 
 class _Phase(NamedTuple):
     taps: range  # of the kernel
     shifts: list[tuple[int, int]]  # for each tap, the zeros before and after the input
-    place: tuple[int, int, int]  # the padding that lays the pixels out
+    count: int  # of its pixels, the same in every phase
 
 
 def _phases(size, inputs, k, stride, padding):
-    """Sorts the pixels of one axis of an image by the taps that they see."""
-    for start in range(min(stride, size)):
+    """Sorts the pixels of one axis of an image by the taps that they see; `size` is rounded up to whole strides."""
+    phases, count = [], -(-size // stride)
+    for start in range(stride):
         skipped, first = divmod(start + padding, stride)
-        taps, count = range(first, k, stride), len(range(start, size, stride))
-        shifts = [(t - skipped, count + skipped - t - inputs) for t in range(len(taps))]
-        if taps:
-            yield _Phase(taps, shifts, (start, size - start - (count - 1) * stride - 1, stride - 1))
+        taps = range(first, k, stride)
+        phases.append(_Phase(taps, [(t - skipped, count + skipped - t - inputs) for t in range(len(taps))], count))
+    return phases
 
 
 def _fast_kernel_gradient(x, dy, *, stride, padding, size):

@@ -43,12 +43,14 @@ class Generator(nn.Module):
         width: channels of every block; 256 in the paper.
         ups: a block for each entry, doubling the size where True; three doublings from 4x4 in the paper.
         axis_name: of the devices that share BatchNorm statistics.
+        remat: keep the inputs of blocks alone for the gradient and compute the rest anew; a third slower, for far less memory.
     """
 
     shape: tuple[int, int, int]
     width: int = 256
     ups: tuple[bool, ...] = (True, True, True)
     axis_name: str | None = None
+    remat: bool = False
 
     @nn.compact
     def __call__(self, z: Array, train: bool) -> Array:
@@ -56,8 +58,9 @@ class Generator(nn.Module):
         scale = 2 ** sum(self.ups)
         bottom = (math.ceil(height / scale), math.ceil(width / scale), self.width)
         x = nn.Dense(math.prod(bottom), kernel_init=nn.initializers.glorot_uniform())(z).reshape(-1, *bottom)
-        for up in self.ups:
-            x = GeneratorBlock(self.width, up, self.axis_name)(x, train)
+        block = nn.remat(GeneratorBlock, static_argnums=2) if self.remat else GeneratorBlock
+        for i, up in enumerate(self.ups):
+            x = block(self.width, up, self.axis_name, name=f"GeneratorBlock_{i}")(x, train)
         x = Conv(channels)(nn.relu(BatchNorm(self.axis_name)(x, train)))
         return jnp.tanh(x[:, :height, :width])
 
@@ -92,15 +95,18 @@ class Discriminator(nn.Module):
     Attributes:
         width: channels of every block; 128 in the paper.
         downs: a block for each entry, halving the size where True; (True, True, False, False) in the paper.
+        remat: as in the generator.
     """
 
     width: int = 128
     downs: tuple[bool, ...] = (True, True, False, False)
+    remat: bool = False
 
     @nn.compact
     def __call__(self, x: Array, train: bool) -> Array:
         del train  # no layer here behaves differently
+        block = nn.remat(DiscriminatorBlock) if self.remat else DiscriminatorBlock
         for i, down in enumerate(self.downs):
-            x = DiscriminatorBlock(self.width, down, first=i == 0)(x)
+            x = block(self.width, down, first=i == 0, name=f"DiscriminatorBlock_{i}")(x)
         features = jnp.sum(nn.relu(x), axis=(1, 2))
         return nn.Dense(1, use_bias=False, kernel_init=nn.initializers.glorot_uniform())(features)[:, 0]
