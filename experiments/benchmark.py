@@ -50,7 +50,7 @@ class Benchmark:
     joint: bool = False
     """Show the critic of sngan and wgan_gp real and generated images in one pass."""
     remat: bool = False
-    """Compute the insides of residual blocks anew for the gradient, to save memory."""
+    """Keep the inputs of residual blocks alone for the gradient, and compute their insides anew."""
     profile: str = ""
     """Write a profiler trace of one round into this directory, and say which operations take longest."""
     peer: str = ""

@@ -71,6 +71,20 @@ def test_critic_turns_are_counted_a1_1(turns):
     assert int(state.step) == 2
 
 
+def test_a_round_equals_its_turns_one_after_the_other():
+    players, _ = image_players(optax.sgd(0.1))
+    made, state = start(players, schedule=(("disc", 3), ("gen", 1)))
+    slices, keys = batch(3), jax.random.split(jax.random.fold_in(KEY, 0), 4)
+    expected, reports, turns = state, {}, {name: jax.jit(game.take_turn(players, name)) for name in players}
+    for i, name in enumerate(("disc", "disc", "disc", "gen")):
+        own = jax.tree.map(lambda x, i=i: x[i % 3], slices)
+        expected, reports[name] = turns[name](expected, Turn(own, keys[i], state.step))
+    played, metrics = jax.jit(made.step)(state, slices, KEY)
+    for a, b in zip(jax.tree.leaves(played.players), jax.tree.leaves(expected.players), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(metrics["disc/real"], reports["disc"]["real"], rtol=1e-4, atol=1e-5)
+
+
 def test_each_turn_has_fresh_data_and_fresh_noise_a1_1():
     seen = []
     note = lambda nets, turn: (seen.append((turn.batch["real"], turn.key)), (nets["disc"].weights.sum(), Outcome({}, {})))[1]

@@ -96,6 +96,31 @@ def test_shard_map_gradients_are_not_summed_over_devices():
     np.testing.assert_allclose(got, 3.5)
 
 
+def test_onednn_is_taken_for_bfloat16_with_amx_alone(monkeypatch):
+    parallel.compiler_options.cache_clear()
+    monkeypatch.setattr(parallel, "_cpu_features", lambda: "fma avx512_bf16")
+    assert not any("onednn" in name for p in ("float32", "bfloat16") for name in parallel.compiler_options(p))
+    parallel.compiler_options.cache_clear()
+    monkeypatch.setattr(parallel, "_cpu_features", lambda: "fma amx_bf16")
+    assert not any("onednn" in name for name in parallel.compiler_options("float32"))
+    assert set(parallel.compiler_options("bfloat16")) >= set(parallel.compiler_options("float32"))
+    parallel.compiler_options.cache_clear()
+
+
+def test_an_option_that_xla_does_not_know_is_left_out_and_told(monkeypatch, caplog):
+    parallel.compiler_options.cache_clear()
+    real = jax.jit
+
+    def old_xla(f, compiler_options=None, **rest):
+        return real(f, compiler_options={"no_such_option": True} if compiler_options else None, **rest)
+
+    monkeypatch.setattr(jax, "jit", old_xla)
+    with caplog.at_level("INFO", logger="jaxgan.parallel"):
+        assert parallel.compiler_options("float32") == {}
+    assert "does not know xla_cpu_experimental_ynn_fusion_type" in caplog.text
+    parallel.compiler_options.cache_clear()
+
+
 def test_several_devices_mean_pmap_and_one_means_jit():
     assert parallel.make_plan().mode == "pmap" and parallel.make_plan(devices=1).mode == "jit"
     assert parallel.make_plan(devices=1).axis_name is None

@@ -43,7 +43,7 @@ class Generator(nn.Module):
         width: channels of every block; 256 in the paper.
         ups: a block for each entry, doubling the size where True; three doublings from 4x4 in the paper.
         axis_name: of the devices that share BatchNorm statistics.
-        remat: keep the inputs of blocks alone for the gradient and compute the rest anew; a third slower, for far less memory.
+        remat: keep the inputs of blocks alone for the gradient, and compute their insides anew: less memory, more work.
     """
 
     shape: tuple[int, int, int]
