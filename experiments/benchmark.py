@@ -27,8 +27,6 @@ from unittest import mock
 
 from experiments import config
 
-RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes
-
 
 @dataclasses.dataclass(frozen=True)
 class Benchmark:
@@ -47,8 +45,8 @@ class Benchmark:
     """Use lax convolutions as they come, unfused, and no compiler options."""
     regulariser: bool = True
     """False leaves out spectral norm or the gradient penalty, to see what it costs."""
-    joint: bool = False
-    """Show the critic of sngan and wgan_gp real and generated images in one pass."""
+    joint: bool = True
+    """Show the critic real and generated images in one pass, as the variants do; the one of dcgan has BatchNorm and takes two."""
     remat: bool = False
     """Keep the inputs of residual blocks alone for the gradient, and compute their insides anew."""
     profile: str = ""
@@ -62,8 +60,9 @@ def main(argv: list[str]) -> int:
     asked = config.read_flags(argv, Benchmark(), __doc__)
     if asked.batch < 1 or asked.repeats < 1:
         config.fail("--batch and --repeats must be at least 1")
-    if asked.round == "dcgan" and (asked.joint or asked.remat):
-        config.fail("--joint and --remat are for the residual networks; take --round=sngan or wgan_gp")
+    if asked.round == "dcgan" and asked.remat:
+        config.fail("--remat is for the residual networks; take --round=sngan or wgan_gp")
+    asked = dataclasses.replace(asked, joint=asked.joint and asked.round != "dcgan")
     with plain_convolutions() if asked.plain else contextlib.nullcontext():
         play, told = prepare(asked)
     turns = [], []
@@ -75,8 +74,7 @@ def main(argv: list[str]) -> int:
     told |= {"median_ms": round(median, 1), "images_per_second": round(asked.batch / median * 1e3, 1), **memory()}
     if asked.peer:
         other = statistics.median(turns[1])
-        children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * RSS_UNIT
-        told |= {"peer_ms": round(other, 1), "ratio": round(other / median, 3), "peer_peak_mb": round(children / 2**20, 1)}
+        told |= {"peer_ms": round(other, 1), "ratio": round(other / median, 3)}
     if asked.profile:
         profile(play, pathlib.Path(asked.profile))
     print(json.dumps(told))
@@ -94,9 +92,7 @@ def prepare(asked: Benchmark):
     from jaxgan.networks import compute_in, from_linen
     from jaxgan.types import UNCHANGED, Player
 
-    if jax.default_backend() == "cpu":
-        parallel.keep_freed_memory()
-
+    parallel.keep_freed_memory()
     shape, penalty = (32, 32, 3), None
     if asked.round == "dcgan":
         modules, size, objective = (dcgan.Generator(shape), dcgan.Discriminator()), 100, objectives.non_saturating()
@@ -110,7 +106,7 @@ def prepare(asked: Benchmark):
         elif asked.regulariser:
             penalty = penalties.gradient_penalty()
     gen, disc = (compute_in(from_linen(module), asked.precision) for module in modules)
-    disc_loss, gen_loss = games.adversarial(gen, disc, objective, latents.normal(size), 1, penalty, asked.joint)
+    disc_loss, gen_loss = games.adversarial(gen, disc, objective, latents.normal(size), penalty=penalty, joint=asked.joint)
     players = {
         "disc": Player(lambda key: disc.init(key, jnp.zeros((1, *shape))), disc_loss, adam, transform),
         "gen": Player(lambda key: gen.init(key, jnp.zeros((1, size))), gen_loss, adam),
@@ -136,8 +132,11 @@ def prepare(asked: Benchmark):
     told = {name: getattr(asked, name) for name in ("round", "batch", "precision", "plain", "regulariser", "joint", "remat")}
     flops = (lowered.cost_analysis() or {}).get("flops", 0.0)
     device = jax.devices()[0]
-    gflop = round(flops / 1e9, 1)
-    return play, told | {"device": device.device_kind, "jax": jax.__version__, "compile_s": round(compiled, 1), "gflop": gflop}
+    needs = step.memory_analysis()
+    own = needs.temp_size_in_bytes + needs.argument_size_in_bytes + needs.output_size_in_bytes - needs.alias_size_in_bytes
+    gflop, round_mb = round(flops / 1e9, 1), round(own / 2**20, 1)
+    told |= {"device": device.device_kind, "jax": jax.__version__, "compile_s": round(compiled, 1)}
+    return play, told | {"gflop": gflop, "round_mb": round_mb}
 
 
 def memory() -> dict[str, float]:
@@ -145,7 +144,7 @@ def memory() -> dict[str, float]:
     import jax
 
     counted = (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
-    peak = counted or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT
+    peak = counted or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return {"peak_mb": round(peak / 2**20, 1)}
 
 

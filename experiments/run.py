@@ -51,12 +51,11 @@ def train(module, cfg) -> None:
     from jaxgan import data, parallel
     from jaxgan import train as loop
 
+    parallel.keep_freed_memory()
     logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax logs a page for a failed save, which the loop tells in a line
     if not jax.config.jax_compilation_cache_dir:
         jax.config.update("jax_compilation_cache_dir", str(config.cache_directory() / "xla"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-    if jax.default_backend() == "cpu":
-        parallel.keep_freed_memory()
     plan = parallel.make_plan(cfg.parallel, cfg.devices, cfg.batch_size, cfg.precision)
     first = plan.mesh.devices.flat[0]
     versions = {name: importlib.metadata.version(name) for name in ("jaxgan", "jax", "flax", "optax", "orbax-checkpoint")}

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxgan.parallel import average, vary
-from jaxgan.types import Game, GameState, Key, Net, Player, PlayerState, Turn
+from jaxgan.types import Array, Game, GameState, Key, Net, Player, PlayerState, PyTree, Turn
 
 
 def init_player(player: Player, key: Key) -> PlayerState:
@@ -39,6 +39,34 @@ def look(player: Player, state: PlayerState, averaged: bool = False) -> Net:
     return Net(weights, stats)
 
 
+def evaluate(players: Mapping[str, Player], name: str, params: PyTree, state: GameState, turn: Turn):
+    """Computes one player's loss at given raw parameters, all others as they stand in the state.
+
+    Returns:
+        `(loss, (carried, stats, metrics))`: scalar; what its transform and its networks carry on; what is reported.
+    """
+    player, mine = players[name], state.players[name]
+    nets = {other: look(players[other], theirs) for other, theirs in state.players.items() if other != name}
+    weights, carried = player.transform.apply(params, mine.transform)
+    loss, outcome = player.loss({**nets, name: Net(weights, mine.stats)}, turn)
+    return loss, (carried, outcome.stats, {"loss": loss, **outcome.metrics})
+
+
+def gradient(players: Mapping[str, Player], name: str, state: GameState, turn: Turn, axis_name: str | None = None):
+    """Finds the gradient of one player's loss in its own raw parameters, and what `evaluate` gives besides: `(grads, rest)`."""
+    loss_fn = lambda params: evaluate(players, name, params, state, turn)
+    return average(jax.grad(loss_fn, has_aux=True)(vary(state.players[name].params, axis_name)), axis_name)
+
+
+def advance(player: Player, state: PlayerState, grads: PyTree, rest: tuple) -> tuple[PlayerState, Mapping[str, Array]]:
+    """Moves a player by what `gradient` found: `(state, metrics)`."""
+    carried, stats, metrics = rest
+    updates, opt = player.optimizer.update(grads, state.opt, state.params)
+    params = optax.apply_updates(state.params, updates)
+    ema = optax.incremental_update(Net(params, stats), state.ema, 1 - player.ema_decay) if player.ema_decay else None
+    return PlayerState(params, stats, carried, opt, ema), metrics
+
+
 def take_turn(players: Mapping[str, Player], name: str, axis_name: str | None = None) -> Callable:
     """Builds the step in which one player improves and all others stand still.
 
@@ -52,23 +80,9 @@ def take_turn(players: Mapping[str, Player], name: str, axis_name: str | None = 
     Returns:
         Pure `(state, turn) -> (state, metrics)`; only `state.players[name]` changes.
     """
-    player = players[name]
 
     def step(state: GameState, turn: Turn):
-        mine = state.players[name]
-        nets = {other: look(players[other], theirs) for other, theirs in state.players.items() if other != name}
-
-        def loss_fn(params):
-            weights, carried = player.transform.apply(params, mine.transform)
-            loss, outcome = player.loss({**nets, name: Net(weights, mine.stats)}, turn)
-            return loss, (carried, outcome.stats, {"loss": loss, **outcome.metrics})
-
-        grads, aux = jax.grad(loss_fn, has_aux=True)(vary(mine.params, axis_name))
-        grads, (carried, stats, metrics) = average((grads, aux), axis_name)
-        updates, opt = player.optimizer.update(grads, mine.opt, mine.params)
-        params = optax.apply_updates(mine.params, updates)
-        ema = optax.incremental_update(Net(params, stats), mine.ema, 1 - player.ema_decay) if player.ema_decay else None
-        moved = PlayerState(params, stats, carried, opt, ema)
+        moved, metrics = advance(players[name], state.players[name], *gradient(players, name, state, turn, axis_name))
         return state._replace(players={**state.players, name: moved}), metrics
 
     return step
@@ -94,9 +108,10 @@ def play_round(players: Mapping[str, Player], schedule: Sequence[tuple[str, int]
         metrics = {}
         for name, count, turn in turns:
             own, keys = keys[:count], keys[count:]
-            # A scan is as fast as turns written out one after the other, and compiles in half the time.
+            # A scan is as fast as turns written out one after the other, and compiles in half the time; one turn needs no loop.
             move = lambda state, given, turn=turn: turn(state, Turn(*given, state.step))
-            state, reports = jax.lax.scan(move, state, (jax.tree.map(lambda x, n=count: x[:n], batch), own))
+            slices = jax.tree.map(lambda x, n=count: x[:n], batch)
+            state, reports = jax.lax.scan(move, state, (slices, own), unroll=count == 1)
             metrics |= {f"{name}/{metric}": values[-1] for metric, values in reports.items()}
         return state._replace(step=state.step + 1), metrics
 

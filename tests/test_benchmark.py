@@ -19,7 +19,7 @@ def test_one_json_line_a_ratio_and_a_profile(capsys, tmp_path):
     peer = tmp_path / "peer.py"
     peer.write_text("import sys\nprint('dcgan median ms', sys.argv[1])\n")
     line, printed = told(capsys, "--round=dcgan", f"--peer={peer} 1234.5", f"--profile={tmp_path / 'trace'}")
-    assert line["median_ms"] > 0 and line["compile_s"] > 0 and line["peak_mb"] > 0 and line["peer_peak_mb"] > 0
+    assert line["median_ms"] > 0 and line["compile_s"] > 0 and line["peak_mb"] > line["round_mb"] > 0
     assert line["gflop"] > 0.5 and line["images_per_second"] == pytest.approx(2e3 / line["median_ms"], rel=0.02)
     assert line["peer_ms"] == 1234.5 and line["ratio"] == pytest.approx(1234.5 / line["median_ms"], rel=0.02)
     assert " ms " in printed and list((tmp_path / "trace").rglob("*.trace.json.gz"))
@@ -27,7 +27,7 @@ def test_one_json_line_a_ratio_and_a_profile(capsys, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "flags", [("--round=sngan", "--joint"), ("--round=wgan_gp", "--remat"), ("--round=dcgan", "--precision=bfloat16")]
+    "flags", [("--round=sngan", "--no_joint"), ("--round=wgan_gp", "--remat"), ("--round=dcgan", "--precision=bfloat16")]
 )
 def test_every_round_runs(capsys, flags):
     assert told(capsys, *flags)[0]["round"] == flags[0].removeprefix("--round=")
@@ -58,7 +58,7 @@ def test_plain_convolutions_are_lax_and_compute_the_same():
         (["--batch=0"], "--batch"),
         (["--repeats=0"], "--repeats"),
         (["--round=biggan"], "biggan"),
-        (["--round=dcgan", "--joint"], "--joint"),
+        (["--round=dcgan", "--remat"], "--remat"),
     ],
 )
 def test_mistakes_take_one_line(flags, words, capsys):

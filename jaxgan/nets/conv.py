@@ -21,6 +21,8 @@ from jaxgan.types import Array
 
 _NHWC = ("NHWC", "HWIO", "NHWC")
 _SMALL = 2**22  # numbers that a product may have to be faster than a convolution, by measurement
+_FEW = 4  # channels for which a product is faster than a convolution
+_ROWS = (((0,), (0,)), ((), ()))  # sums over the rows of both
 
 
 def conv(x: Array, kernel: Array, stride: int = 1, padding: int = 0) -> Array:
@@ -115,6 +117,15 @@ def _plain_kernel_gradient(x, dy, *, stride, padding, size):
 # The forms for CPUs, where XLA runs a dilated image or a padded kernel gradient up to a hundred times slower --------------------
 
 
+def _fast(x, w, *, stride, padding):
+    """To few channels it is the gradient by an image of the flipped kernel, which has a form for that."""
+    if stride > 1 or w.shape[3] > _FEW or max(w.shape[:2]) <= padding or w.shape[0] != w.shape[1]:
+        return _plain(x, w, stride=stride, padding=padding)
+    k = w.shape[0]
+    size = tuple(s + 2 * padding - k + 1 for s in x.shape[1:3])
+    return _fast_image_gradient(x, lax.rev(w, (0, 1)).swapaxes(2, 3), stride=1, padding=k - 1 - padding, size=size)
+
+
 def _fast_image_gradient(dy, w, *, stride, padding, size):
     """Pixels that lie `stride` apart see the same taps of the kernel: together they are a convolution of stride 1."""
     n, h, v, o = dy.shape
@@ -158,18 +169,41 @@ def _phases(size, inputs, k, stride, padding):
 
 
 def _fast_kernel_gradient(x, dy, *, stride, padding, size):
-    """Convolves with the images for channels and `dy` for a kernel, its taps `stride` apart."""
-    high = [stride * (m - 1) + k - padding - n for n, m, k in zip(x.shape[1:3], dy.shape[1:3], size, strict=True)]
-    x = lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), (padding, high[0], 0), (padding, high[1], 0), (0, 0, 0)))
-    x, dy = lax.optimization_barrier(x).transpose(3, 1, 2, 0), dy.transpose(1, 2, 0, 3)
+    """Convolves with the images for channels and `dy` for a kernel, its taps `stride` apart; few channels make one product."""
+    (n, h, v, c), (_, m, l, o), zero = x.shape, dy.shape, jnp.zeros((), x.dtype)
+    if o <= _FEW and stride == 1:
+        (top, left), (low, right) = ((k - 1 - padding for k in size), (s - t + padding for s, t in ((h, m), (v, l))))
+        reached = _patches(lax.pad(dy, zero, ((0, 0, 0), (top, low, 0), (left, right, 0), (0, 0, 0))), size, 1, (h, v))
+        dw = lax.dot_general(reached.reshape(n * h * v, -1), x.reshape(n * h * v, c), _ROWS).reshape(*size, o, c)
+        return jnp.flip(dw, (0, 1)).swapaxes(2, 3)
+    low, right = (stride * (t - 1) + k - padding - s for s, t, k in zip((h, v), (m, l), size, strict=True))
+    x = lax.pad(x, zero, ((0, 0, 0), (padding, low, 0), (padding, right, 0), (0, 0, 0)))
+    if c <= _FEW:
+        seen = _patches(x, size, stride, (m, l)).reshape(n * m * l, -1)
+        return lax.dot_general(seen, dy.reshape(n * m * l, o), _ROWS).reshape(*size, c, o)
+    x = lax.optimization_barrier(x)
+    if x.dtype == jnp.bfloat16:  # oneDNN works along the innermost axis, where kernels are too short: let it be the channels
+        x, dy = x.transpose(1, 2, 3, 0)[None], dy.transpose(1, 2, 0, 3)[:, :, None]
+        return lax.conv_general_dilated(
+            x, dy, (1, 1, 1), "VALID", rhs_dilation=(stride, stride, 1), dimension_numbers=("NDHWC", "DHWIO", "NDHWC")
+        )[0]
+    x, dy = x.transpose(3, 1, 2, 0), dy.transpose(1, 2, 0, 3)
     dw = lax.conv_general_dilated(x, dy, (1, 1), "VALID", rhs_dilation=(stride, stride), dimension_numbers=_NHWC)
     return dw.transpose(1, 2, 0, 3)
+
+
+def _patches(x, size, stride, outputs):
+    """Lays out what each output sees of `x`: `[batch, *outputs, k * l * channels]`."""
+    ends = [stride * (m - 1) + 1 for m in outputs]
+    taps = [(i, j) for i in range(size[0]) for j in range(size[1])]
+    seen = [x[:, i : i + ends[0] : stride, j : j + ends[1] : stride] for i, j in taps]
+    return lax.optimization_barrier(jnp.concatenate(seen, -1))
 
 
 # The primitives -----------------------------------------------------------------------------------------------------------------
 
 
-_conv_p = primitive("conv", _plain, _plain)
+_conv_p = primitive("conv", _plain, _fast)
 _image_gradient_p = primitive("conv_image_gradient", _plain_image_gradient, _fast_image_gradient)
 _kernel_gradient_p = primitive("conv_kernel_gradient", _plain_kernel_gradient, _fast_kernel_gradient)
 _conv, _image_gradient, _kernel_gradient = _conv_p.bind, _image_gradient_p.bind, _kernel_gradient_p.bind
