@@ -1,6 +1,23 @@
 """Generative adversarial networks in JAX: objectives, transforms, networks and games as pure functions that compose."""
 
-from jaxgan import data, game, games, latents, metrics, nets, objectives, parallel, pictures, train, transforms
+from jaxgan import (
+    data,
+    divergences,
+    dynamics,
+    game,
+    games,
+    latents,
+    lipschitz,
+    metrics,
+    nets,
+    objectives,
+    parallel,
+    penalties,
+    pictures,
+    train,
+    transforms,
+    transport,
+)
 from jaxgan.game import make_game, play_round, take_turn
 from jaxgan.networks import from_linen
 from jaxgan.runs import load
@@ -37,19 +54,24 @@ __all__ = [
     "Turn",
     "UserError",
     "data",
+    "divergences",
+    "dynamics",
     "from_linen",
     "game",
     "games",
     "latents",
+    "lipschitz",
     "load",
     "make_game",
     "metrics",
     "nets",
     "objectives",
     "parallel",
+    "penalties",
     "pictures",
     "play_round",
     "take_turn",
     "train",
     "transforms",
+    "transport",
 ]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LEAVES = {"divergences", "objectives", "penalties", "transforms", "latents", "attacks", "metrics"}
+LEAVES = {"divergences", "transport", "objectives", "penalties", "transforms", "lipschitz", "latents", "attacks", "metrics"}
 KEEPERS = {"data", "checkpoint", "pictures", "journal"}
 MAY_IMPORT = {
     "types": set(),

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from truth import waves
 
-from jaxgan import objectives
+from jaxgan import divergences, games, objectives
+from jaxgan.types import Net, Network, Turn, UserError
 
 ALL = [objectives.minimax, objectives.non_saturating, objectives.hinge, objectives.wasserstein, objectives.least_squares]
 SCORES = np.array([-10.0, -5, -2, -1, 0, 1, 2, 5, 10])
@@ -80,3 +81,75 @@ class Compiled(chex.TestCase):
             for curve in make():
                 scores = jnp.array(SCORES, jnp.float32)
                 np.testing.assert_allclose(self.variant(curve)(scores), curve(scores), rtol=1e-6)
+
+
+def test_codings_of_least_squares():
+    """The paper's equation 8 regresses to -1 and 1 and asks the generator for 0."""
+    curves = objectives.least_squares(-1.0, 1.0, 0.0)
+    for curve, to in zip(curves, (1, -1, 0), strict=True):
+        np.testing.assert_allclose(curve(jnp.array(SCORES)), (SCORES - to) ** 2 / 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("saturating", "like"), [(True, objectives.minimax), (False, objectives.non_saturating)])
+def test_f_gan_of_the_original_divergence_is_the_original_game(saturating, like):
+    for ours, theirs in zip(objectives.f_gan(divergences.goodfellow(), saturating), like(), strict=True):
+        np.testing.assert_allclose(ours(jnp.array(SCORES)), theirs(jnp.array(SCORES)), rtol=1e-5, atol=1e-7)
+
+
+def test_f_gan_critic_raises_the_variational_bound():
+    curves, v = objectives.f_gan(divergences.kl()), jnp.array(SCORES[2:7])
+    np.testing.assert_allclose(curves.real(v), -v, rtol=1e-6)
+    np.testing.assert_allclose(curves.fake(v), np.exp(v - 1), rtol=1e-5)
+
+
+def test_f_distance_of_the_logarithm_is_the_original_game_and_of_the_identity_a_difference_of_means_e8():
+    log, identity = objectives.f_distance(jax.nn.log_sigmoid), objectives.f_distance(jax.nn.sigmoid)
+    for ours, theirs in zip(log, objectives.minimax(), strict=True):
+        np.testing.assert_allclose(ours(jnp.array(SCORES)), theirs(jnp.array(SCORES)), rtol=1e-5, atol=1e-7)
+    d = 1 / (1 + np.exp(-SCORES))
+    np.testing.assert_allclose(identity.real(jnp.array(SCORES)), -d, rtol=1e-5)
+    np.testing.assert_allclose(identity.fake(jnp.array(SCORES)), -(1 - d), rtol=1e-5)
+
+
+def test_one_sided_label_smoothing():
+    """At p = q the critic's optimum is .45, and far from the data (p = 0) it stays 0; smoothing both sides leaves .1 there."""
+    smoothed = objectives.smooth_labels(objectives.non_saturating(), real=0.9)
+    expected = 0.9 * np.logaddexp(0, -SCORES) + 0.1 * np.logaddexp(0, SCORES)
+    np.testing.assert_allclose(smoothed.real(jnp.array(SCORES)), expected, rtol=1e-5)
+    np.testing.assert_allclose(smoothed.gen(jnp.array(SCORES)), np.logaddexp(0, -SCORES), rtol=1e-5, atol=1e-7)
+
+    def optimum(objective, p, q):
+        t = np.linspace(-12, 12, 240_001, dtype=np.float32)
+        cost = p * objective.real(jnp.array(t)) + q * objective.fake(jnp.array(t))
+        return 1 / (1 + np.exp(-t[np.argmin(cost)]))
+
+    np.testing.assert_allclose(optimum(smoothed, 1.0, 1.0), 0.45, atol=2e-3)
+    assert optimum(smoothed, 0.0, 1.0) < 1e-4
+    np.testing.assert_allclose(optimum(objectives.smooth_labels(objectives.non_saturating(), 0.9, 0.1), 0.0, 1.0), 0.1, atol=2e-3)
+    with pytest.raises(UserError, match=r"real=1\.2"):
+        objectives.smooth_labels(objectives.non_saturating(), real=1.2)
+
+
+@pytest.mark.parametrize(("averaged", "expected"), [(False, 0.9661417802848168), (True, 1.929263009172089)])
+def test_relativistic_losses(averaged, expected):
+    """Critic's vectors; exchanging real and generated scores gives the generator's loss."""
+    real, fake = jnp.array(waves(6), jnp.float32), jnp.array(waves(6, 1.3, 0.5), jnp.float32)
+    handed = Network(init=lambda key: ((), ()), apply=lambda w, s, x, train, key=None: (x, s))
+
+    def losses(real, fake):
+        pair = games.relativistic(handed, handed, objectives.non_saturating(), lambda key, count: fake, averaged)
+        nets, turn = {"gen": Net((), ()), "disc": Net((), ())}, Turn({"real": real}, jax.random.key(0), jnp.int32(0))
+        return [float(loss(nets, turn)[0]) for loss in pair]
+
+    np.testing.assert_allclose(losses(real, fake)[0], expected, rtol=1e-5)
+    np.testing.assert_allclose(losses(real, fake)[1], losses(fake, real)[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "make", [*ALL, lambda: objectives.f_gan(divergences.jensen_shannon()), lambda: objectives.f_distance(jax.nn.log_sigmoid)]
+)
+def test_new_and_old_curves_are_finite_at_huge_scores(make):
+    for curve in make():
+        for t in (-1e4, 1e4):
+            value, slope = jax.value_and_grad(curve)(t)
+            assert np.isfinite(value) and np.isfinite(slope)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan import games, latents, objectives, penalties
+from jaxgan import games, latents, objectives, parallel, penalties
 from jaxgan.nets import mlp
 from jaxgan.networks import from_linen
 from jaxgan.types import Net, Turn
@@ -58,3 +58,122 @@ def test_adversarial_adds_the_penalty_and_joins_the_passes():
             assert ("penalty" in outcome.metrics) == (penalty is not None)
         np.testing.assert_allclose(losses[joint, True] - losses[joint, False], outcome.metrics["penalty"], rtol=1e-4)
     np.testing.assert_allclose(losses[True, False], losses[False, False], rtol=1e-5)
+
+
+LINEAR = waves((3,))
+
+
+@pytest.mark.parametrize(
+    ("penalty", "expected"),
+    [
+        (penalties.r1(10.0), 2.8498398625),
+        (penalties.r2(10.0), 3.8321318855),
+        (penalties.zero_centred(1.0, share=lambda key, count: SHARES[:count]), 0.5877922717),
+    ],
+)
+def test_zero_centred_values_b5(penalty, expected):
+    np.testing.assert_allclose(penalty(quadratic(WEIGHTS), jnp.array(REAL), jnp.array(FAKE), KEY), expected, rtol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("penalty", "expected"),
+    [
+        (penalties.gradient_penalty(1.0), 0.0417939089),
+        (penalties.r1(10.0), 7.2533254053),
+        (penalties.dragan(1.0), 0.0417939089),  # a linear critic has one slope everywhere
+    ],
+)
+def test_values_of_a_linear_critic_b5(penalty, expected):
+    critic = lambda x: x @ jnp.array(LINEAR, jnp.float32)
+    np.testing.assert_allclose(penalty(critic, jnp.array(REAL), jnp.array(FAKE), KEY), expected, rtol=1e-5)
+
+
+def test_the_secant_form_of_the_notes_is_another_number_e12():
+    """S1 prints (|D(x) - D(x')| / |x - x'| - 1)^2, which is .4526 where the gradient form is .1265."""
+    critic, real, fake = quadratic(WEIGHTS), jnp.array(REAL), jnp.array(FAKE)
+    secant = jnp.abs(critic(real) - critic(fake)) / jnp.linalg.norm(real - fake, axis=1)
+    np.testing.assert_allclose(jnp.mean((secant - 1) ** 2), 0.4526148640, rtol=1e-5)
+    assert abs(float(penalty_of()(WEIGHTS)) - 0.4526) > 0.3
+
+
+def test_dragan_looks_around_the_data():
+    """With u given: the slopes of the quadratic critic at `real + spread std(real) u`."""
+    u = waves((5, 3), 0.7)
+    at = REAL + 0.5 * REAL.std() * u
+    expected = np.mean((np.linalg.norm(at @ ((M + M.T) / 2) + B, axis=1) - 1) ** 2)
+    got = penalties.dragan(1.0, noise=lambda key, count: jnp.array(u))(quadratic(WEIGHTS), jnp.array(REAL), jnp.array(FAKE), KEY)
+    np.testing.assert_allclose(got, expected, rtol=1e-5)
+
+
+def test_drift_consistency_and_sums_of_penalties():
+    critic, real = (lambda x: x @ jnp.array(LINEAR, jnp.float32)), jnp.array(REAL, jnp.float32)
+    drift, shift = np.mean((REAL @ LINEAR) ** 2), LINEAR.sum() ** 2
+    np.testing.assert_allclose(penalties.drift(2.0)(critic, real, real, KEY), 2 * drift, rtol=1e-5)
+    moved = penalties.consistency(lambda key, x: x + 1, weight=3.0)
+    np.testing.assert_allclose(moved(critic, real, real, KEY), 3 * shift, rtol=1e-5)
+    total = penalties.both(penalties.drift(2.0), moved)(critic, real, real, KEY)
+    np.testing.assert_allclose(total, 2 * drift + 3 * shift, rtol=1e-5)
+
+
+W = jnp.array(waves((4, 6)).T, jnp.float32)  # [fan_in 6, out 4]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "off_diagonal", "expected"),
+    [
+        (W, False, 53.1162517180),  # the smaller Gram matrix, 4 x 4 (E13)
+        (W.T, False, 53.1162517180),
+        (W, True, 33.0419455340),  # outputs by outputs, as BigGAN
+        (W.T, True, 45.9284426963),
+    ],
+)
+def test_orthogonal_regularisation_b4(kernel, off_diagonal, expected):
+    term = penalties.orthogonal(1.0, off_diagonal)
+    np.testing.assert_allclose(term({"Dense_0": {"kernel": kernel, "bias": jnp.ones(9)}}), expected, rtol=1e-5)
+
+
+def test_orthogonal_gradient_is_the_true_one():
+    """BigGAN's published code adds 2 (W W^T o (1 - I)) W, half the gradient of the norm it names."""
+    w = np.asarray(W, np.float64).T  # outputs in rows
+    true = 4 * ((w @ w.T) * (1 - np.eye(4))) @ w
+    got = jax.grad(lambda kernel: penalties.orthogonal(1.0, True)({"kernel": kernel}))(W)
+    np.testing.assert_allclose(got.T, true, rtol=1e-4, atol=1e-4)
+
+
+def test_descent_on_the_orthogonal_term_makes_singular_values_one_a5_2():
+    term = penalties.orthogonal(1.0)
+    descend = lambda w, _: (w - 0.01 * jax.grad(lambda w: term({"kernel": w}))(w), None)
+    trained, _ = jax.lax.scan(descend, W, length=2000)
+    np.testing.assert_allclose(np.linalg.svd(trained, compute_uv=False), 1.0, atol=0.05)
+
+
+def test_terms_are_added_to_a_loss():
+    gen, disc, latent = from_linen(mlp.Generator((2,), (4,))), from_linen(mlp.Discriminator((4,))), latents.normal(3)
+    nets = {"gen": Net(*gen.init(KEY, jnp.zeros((1, 3)))), "disc": Net(*disc.init(KEY, jnp.zeros((1, 2))))}
+    turn = Turn({"real": jax.random.normal(KEY, (4, 2))}, KEY, jnp.int32(0))
+    plain, _ = games.adversarial(gen, disc, objectives.hinge(), latent)
+    loss, outcome = games.add_term(plain, "disc", penalties.orthogonal(0.1))(nets, turn)
+    assert outcome.metrics["term"] > 0
+    np.testing.assert_allclose(loss - plain(nets, turn)[0], outcome.metrics["term"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("spread", [False, True])
+def test_lazy_penalties_come_every_so_often_and_weigh_as_much(spread):
+    """On devices, too, where both branches must vary alike."""
+    gen, disc, latent = from_linen(mlp.Generator((2,), (4,))), from_linen(mlp.Discriminator((4,))), latents.normal(3)
+    nets = {"gen": Net(*gen.init(KEY, jnp.zeros((1, 3)))), "disc": Net(*disc.init(KEY, jnp.zeros((1, 2))))}
+    real = jax.random.normal(KEY, (4, 2))
+
+    def reported(every, step, axis=None):
+        loss, _ = games.adversarial(gen, disc, objectives.hinge(), latent, penalty=penalties.r1(), penalty_every=every)
+        loss = loss(nets, Turn({"real": real}, KEY, step))[1].metrics["penalty"]
+        return parallel.average(loss, axis)
+
+    steps = [reported(3, jnp.int32(step)) for step in range(4)]
+    if spread:
+        plan = parallel.make_plan("shard_map", 2)
+        specs = jax.sharding.PartitionSpec()
+        own = lambda step: parallel.average(parallel.vary(reported(3, step), parallel.AXIS), parallel.AXIS)
+        steps = [jax.jit(jax.shard_map(own, mesh=plan.mesh, in_specs=specs, out_specs=specs))(jnp.int32(i)) for i in range(4)]
+    once = reported(1, jnp.int32(0))
+    np.testing.assert_allclose(steps, [3 * once, 0, 0, 3 * once], rtol=1e-5)

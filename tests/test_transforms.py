@@ -4,6 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from truth import waves
 
@@ -102,3 +103,66 @@ def test_chain_applies_in_order_and_keeps_each_state():
 
 def test_no_kernels_no_state():
     assert transforms.spectral_norm().init(jax.random.key(0), {"bias": jnp.ones(3)}) == {}
+
+
+@pytest.mark.parametrize(
+    ("limit", "values"),
+    [(2.2, [2.2, 1.8817057132, 1.2281968242, 0.1389519392]), (1.0, [1.8817057132, 1.2281968242, 1.0, 0.1389519392])],
+)
+def test_clamping_the_top_singular_value_b4(limit, values):
+    """E20: below the second value, the second becomes the top."""
+    weights, _ = transforms.clamp_singular_values(limit, 60).apply({"kernel": W}, {"kernel": START})
+    np.testing.assert_allclose(np.linalg.svd(weights["kernel"], compute_uv=False), values, rtol=1e-4)
+
+
+def test_clamping_carries_u_and_leaves_small_matrices_alone():
+    transform = transforms.clamp_singular_values(100.0)
+    state = transform.init(jax.random.key(0), {"kernel": CONV, "bias": jnp.ones(4)})
+    weights, advanced = transform.apply({"kernel": CONV, "bias": jnp.ones(4)}, state)
+    np.testing.assert_array_equal(weights["kernel"], CONV)
+    assert advanced["kernel"].shape == (4,) and np.abs(advanced["kernel"] - state["kernel"]).max() > 1e-3
+
+
+def test_stateless_transforms():
+    params = {"Conv_0": {"kernel": CONV, "bias": jnp.arange(4.0)}}
+    applied = lambda transform: transform.apply(params, transform.init(jax.random.key(0), params))[0]["Conv_0"]
+    lengths = np.linalg.norm(np.asarray(applied(transforms.weight_norm())["kernel"]).reshape(-1, 4), axis=0)
+    np.testing.assert_allclose(lengths, 1.0, rtol=1e-6)
+    np.testing.assert_allclose(applied(transforms.equalized_lr())["kernel"], np.asarray(CONV) * np.sqrt(2 / 18), rtol=1e-6)
+    values = np.linalg.svd(np.asarray(applied(transforms.orthogonalize())["kernel"]).reshape(-1, 4), compute_uv=False)
+    np.testing.assert_allclose(values, 1.0, rtol=1e-4)
+    wide = transforms.orthogonalize(40).apply({"kernel": W.T}, ())[0]["kernel"]
+    u, _, v = np.linalg.svd(np.asarray(W.T, np.float64), full_matrices=False)
+    np.testing.assert_allclose(wide, u @ v, atol=1e-4)  # the polar factor: the nearest one
+    for transform in (transforms.weight_norm(), transforms.equalized_lr(), transforms.orthogonalize()):
+        np.testing.assert_array_equal(applied(transform)["bias"], params["Conv_0"]["bias"])
+
+
+def test_equalized_constant():
+    """He's constant for a 3x3 kernel of 512 channels."""
+    weights, _ = transforms.equalized_lr().apply({"kernel": jnp.ones((3, 3, 512, 2))}, ())
+    np.testing.assert_allclose(weights["kernel"], 0.020833333333, rtol=1e-6)
+
+
+def test_clipped_weights_stay_inside_e1():
+    """E1: each weight lies in [-c, c] after every step, to the last bit, and the linear critic's estimate is c times W1."""
+    optimizer = optax.chain(optax.sgd(0.5), transforms.clip_weights(0.01))
+    params = {"a": jnp.array(waves((50,)), jnp.float32), "b": jnp.float32(0.003)}
+    state = optimizer.init(params)
+    for i in range(5):
+        grads = {"a": jnp.array(waves((50,), 1.1 + i), jnp.float32), "b": jnp.float32(-1)}
+        updates, state = optimizer.update(grads, state, params)
+        params = optax.apply_updates(params, updates)
+        assert max(np.abs(leaf).max() for leaf in jax.tree.leaves(params)) <= np.float32(0.01)
+    np.testing.assert_allclose(params["b"], 0.01, rtol=1e-6)  # critic b x between means one apart
+
+
+def test_historical_averaging_adds_the_pull_to_the_mean():
+    optimizer = optax.chain(transforms.historical_averaging(0.25), optax.sgd(1.0))
+    params, seen = jnp.array([1.0, -2.0]), []
+    state = optimizer.init(params)
+    for _ in range(4):
+        seen.append(np.asarray(params))
+        updates, state = optimizer.update(jnp.array([0.1, 0.2]), state, params)
+        np.testing.assert_allclose(updates, -(np.array([0.1, 0.2]) + 0.5 * (seen[-1] - np.mean(seen, 0))), rtol=1e-5)
+        params = optax.apply_updates(params, updates)

@@ -43,3 +43,13 @@ def test_sngan_paper_parameter_counts():
     size = lambda init, x: sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(init, jax.random.key(0), x)[0]))
     assert size(gen.init, jnp.zeros((1, 128))) == 4_276_739
     assert size(disc.init, jnp.zeros((1, 32, 32, 3))) == 1_053_824
+
+
+def test_mixtures_are_judged_by_their_modes():
+    """On points the loop counts modes, and draws them into every picture."""
+    module, ring = importlib.import_module("experiments.variants.sngan"), data.load("ring")
+    experiment = module.experiment(module.Config(dataset="ring"), ring)
+    perfect = lambda key, count: data.held_out(ring, count)["real"]
+    scores = experiment.metrics[0](perfect, jax.random.key(0))
+    assert next(iter(scores)) == "reverse_kl_all" and scores["modes"] == 8 and scores["high_quality"] > 0.97
+    assert experiment.picture(perfect(None, 10)).shape == (480, 480, 3)

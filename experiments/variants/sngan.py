@@ -9,6 +9,7 @@ Miyato et al., 2018 (https://arxiv.org/abs/1802.05957). Differs from the plain G
 """
 
 import dataclasses
+import functools
 import math
 from typing import Literal
 
@@ -119,14 +120,17 @@ def experiment(cfg: Config, dataset, axis_name: str | None = None):
     }
     play = game.play_round(players, (("disc", cfg.critic_turns), ("gen", 1)), axis_name)
     batch_at = data.batches(dataset, cfg.batch_size, slices=cfg.critic_turns, seed=cfg.seed, flips=cfg.flips)
-    judged = ()
-    if len(dataset.shape) == 3:
+    judged, picture = (), pictures.scatter
+    if isinstance(dataset.held_out, data.toys.Mixture):
+        judged = (metrics.mode_quality(*dataset.held_out),)
+        picture = functools.partial(pictures.scatter, modes=dataset.held_out.centres)
+    elif len(dataset.shape) == 3:
         some = min(2_000, len(dataset.held_out.images))
-        judged = (metrics.image_quality(data.held_out(dataset, some)["real"]),)
+        judged, picture = (metrics.image_quality(data.held_out(dataset, some)["real"]),), pictures.grid
     return Experiment(
         phases=(Phase(cfg.steps, game.make_game(players, play, games.generate(gen)), batch_at),),
         inputs=latent,
-        picture=pictures.grid if judged else pictures.scatter,
+        picture=picture,
         metrics=judged,
     )
 

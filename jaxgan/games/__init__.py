@@ -1,5 +1,5 @@
 """Loss pairs by family: what each player lowers, as a function of everybody's networks."""
 
-from jaxgan.games.adversarial import adversarial, generate
+from jaxgan.games.adversarial import add_term, adversarial, generate, relativistic
 
-__all__ = ["adversarial", "generate"]
+__all__ = ["add_term", "adversarial", "generate", "relativistic"]

@@ -1,9 +1,12 @@
 """The plain adversarial pair: a critic scores examples, a generator is paid by its score."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
-from jaxgan.types import Loss, Network, Objective, Outcome, Penalty, Sampler
+from jaxgan.parallel import average
+from jaxgan.types import Array, Loss, Network, Objective, Outcome, Penalty, PyTree, Sampler
 
 
 def adversarial(
@@ -13,6 +16,7 @@ def adversarial(
     latent: Sampler,
     gen_batches: int = 1,
     penalty: Penalty | None = None,
+    penalty_every: int = 1,
     joint: bool = False,
 ) -> tuple[Loss, Loss]:
     """Pairs a critic's and a generator's loss.
@@ -24,6 +28,7 @@ def adversarial(
         latent: draws the generator's input; wrapped in `parallel.draw` on several devices.
         gen_batches: how many batches of latents the generator's own turn draws.
         penalty: what the critic lowers besides its objective, reported as "penalty".
+        penalty_every: compute the penalty in every so many rounds alone, and that many times as heavy.
         joint: show the critic real and generated examples in one pass. The same for a critic that scores each example by itself;
             BatchNorm in it would see a batch of both, and tell them apart less easily.
 
@@ -54,7 +59,9 @@ def adversarial(
         metrics = {"real": jnp.mean(on_real), "fake": jnp.mean(on_fake)}
         if penalty is not None:
             critic = lambda x: disc.apply(weights, stats, x, train=True, key=noise[0])[0]
-            metrics["penalty"] = penalty(critic, real, fake, penalty_key)
+            now = lambda: penalty_every * penalty(critic, real, fake, penalty_key)
+            never = lambda: 0 * loss  # varies over devices as the penalty does
+            metrics["penalty"] = now() if penalty_every == 1 else jax.lax.cond(turn.step % penalty_every == 0, now, never)
             loss += metrics["penalty"]
         return loss, Outcome(stats, metrics)
 
@@ -65,6 +72,72 @@ def adversarial(
         return jnp.mean(objective.gen(score)), Outcome(stats, {})
 
     return disc_loss, gen_loss
+
+
+def relativistic(
+    gen: Network, disc: Network, objective: Objective, latent: Sampler, averaged: bool = True, axis_name: str | None = None
+) -> tuple[Loss, Loss]:
+    """Pairs losses on how much more real a real example looks than a generated one, for both players.
+
+    With scores `r` and `f` the critic lowers `real(r - f)`, pair by pair, or, averaged, `real(r - mean f) + fake(f - mean r)`.
+    The generator lowers the same with `r` and `f` exchanged, so that it also learns from real examples.
+
+    Args:
+        gen: `latents [batch, ...] -> examples`.
+        disc: `examples -> scores [batch]`.
+        objective: `non_saturating` for RGAN and RaGAN, `hinge` and `least_squares(-1, 1)` for their kin; its `gen` is not used.
+        latent: as in `adversarial`.
+        averaged: compare with the mean of the other kind instead of with one example.
+        axis_name: of the devices that means are taken over.
+
+    Returns:
+        `(disc_loss, gen_loss)` for players named "disc" and "gen".
+
+    Reference:
+        Jolicoeur-Martineau, 2019, sections 4.1 and 4.2 (https://arxiv.org/abs/1807.00734).
+    """
+
+    def compare(better, worse):
+        if not averaged:
+            return jnp.mean(objective.real(better - worse))
+        high, low = (average(jnp.mean(scores), axis_name) for scores in (better, worse))
+        return jnp.mean(objective.real(better - low)) + jnp.mean(objective.fake(worse - high))
+
+    def scores(nets, turn):
+        latent_key, gen_key, *noise = jax.random.split(turn.key, 4)
+        real = turn.batch["real"]
+        fake, gen_stats = gen.apply(*nets["gen"], latent(latent_key, len(real)), train=True, key=gen_key)
+        weights, stats = nets["disc"]
+        on_real, stats = disc.apply(weights, stats, real, train=True, key=noise[0])
+        on_fake, stats = disc.apply(weights, stats, fake, train=True, key=noise[1])
+        return on_real, on_fake, gen_stats, stats
+
+    def disc_loss(nets, turn):
+        real, fake, _, stats = scores(nets, turn)
+        return compare(real, fake), Outcome(stats, {"real": jnp.mean(real), "fake": jnp.mean(fake)})
+
+    def gen_loss(nets, turn):
+        real, fake, stats, _ = scores(nets, turn)
+        return compare(fake, real), Outcome(stats, {})
+
+    return disc_loss, gen_loss
+
+
+def add_term(loss: Loss, name: str, term: Callable[[PyTree], Array]) -> Loss:
+    """Adds a term on a player's weights, `penalties.orthogonal()` for one, to its loss; reported as "term".
+
+    Args:
+        loss: the player's.
+        name: the player's.
+        term: `weights -> scalar`.
+    """
+
+    def with_term(nets, turn):
+        value, outcome = loss(nets, turn)
+        added = term(nets[name].weights)
+        return value + added, outcome._replace(metrics={**outcome.metrics, "term": added})
+
+    return with_term
 
 
 def generate(gen: Network):
