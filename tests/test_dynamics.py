@@ -220,14 +220,14 @@ def test_unrolled_gradient_flows_through_the_follower_a7_4(steps):
 
 
 def test_unrolled_differentiates_the_followers_own_optimizer_a7_4():
-    """Adam from moments that are not at rest: against central differences of the reported loss."""
+    """Adam from moments that are not at rest: the answer is its next turns, the gradient central differences of the loss."""
     with jax.enable_x64(True):
         players = leader_of_two(optax.adam(0.05, eps_root=1e-12))
         players["gen"] = players["gen"]._replace(optimizer=optax.sgd(1.0))
-        # Two ordinary turns first, which depend on where the leader stands, are taken at one place for all differences.
+        turn = game.take_turn(players, "disc")
         state = put(players, gen=[0.8, -0.5], disc=0.4)
         for _ in range(2):
-            state, _ = game.take_turn(players, "disc")(state, TURN)
+            state, _ = turn(state, TURN)
         play = jax.jit(dynamics.unrolled(players, "gen", "disc", 3, turns=0))
 
         def at(gen):
@@ -238,6 +238,10 @@ def test_unrolled_differentiates_the_followers_own_optimizer_a7_4():
         gen = np.array([0.8, -0.5])
         expected = [(at(gen + h)[1] - at(gen - h)[1]) / 2e-6 for h in 1e-6 * np.eye(2)]
         np.testing.assert_allclose(at(gen)[0], expected, rtol=1e-6)
+        later = state
+        for _ in range(3):
+            later, _ = turn(later, TURN)
+        np.testing.assert_allclose(at(gen)[1], game.evaluate(players, "gen", jnp.asarray(gen), later, TURN)[0], rtol=1e-12)
 
 
 def test_unrolled_with_plain_adam_needs_eps_root():
