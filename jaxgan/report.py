@@ -28,7 +28,7 @@ ABOUT = {
     "recall": ("share", "share of real examples that lie among samples"),
     "density": ("share", "how deep samples lie among real examples, about 1 for real data"),
     "coverage": ("share", "share of real examples with a sample close by"),
-    "reverse_kl_all": ("reverse KL", "divergence of the modes that samples are nearest to from equal shares; lower is better"),
+    "reverse_kl_all": ("reverse KL", "how far modes are from equal shares, each sample counted to its nearest; lower is better"),
     "reverse_kl": ("reverse KL", "the same over samples of high quality alone; lower is better"),
     "modes": ("modes", "modes with at least one sample of high quality"),
     "high_quality": ("share", "share of samples within three standard deviations of a mode; 0.989 for real data"),

@@ -146,8 +146,8 @@ def _stateless(change, where):
 def weight_norm(eps: float = 1e-12, where: Callable[[str, Array], bool] = is_kernel) -> ParamTransform:
     """Divides the weights of each output by their length, so that every output sees its input along a unit direction.
 
-    Without a learned gain: all singular values then sum, squared, to the number of outputs. As SN-GAN notes, that bounds the top
-    one loosely and rewards using few directions.
+    There is no learned gain, so the squares of the singular values sum to the number of outputs. As SN-GAN notes, that bounds the
+    top one loosely and rewards using few directions.
 
     Reference:
         Salimans and Kingma, 2016, equation 2 with g = 1 (https://arxiv.org/abs/1602.07868).
