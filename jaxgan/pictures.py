@@ -85,9 +85,14 @@ def scatter(points, modes=None) -> np.ndarray:
     outside = len(points) - (np.abs(points - centre) <= reach).all(1).sum()
     axes.set_title(f"{len(points)} points" + (f", {outside} outside the frame" if outside else ""), fontsize=10)
     axes.tick_params(labelsize=8)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.array(canvas.buffer_rgba())[..., :3]
+    FigureCanvasAgg(figure)
+    return drawn(figure)
+
+
+def drawn(figure) -> np.ndarray:
+    """Draws a matplotlib figure: uint8 `[height, width, 3]`."""
+    figure.canvas.draw()
+    return np.array(figure.canvas.buffer_rgba())[..., :3]
 
 
 def save_png(path, picture) -> None:
