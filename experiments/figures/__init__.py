@@ -1,7 +1,7 @@
 """The notes' claims as pictures and numbers, one file each; the file's name is the value of `--figure`.
 
-A figure's module has a docstring, whose first line says what is seen, and `make() -> (matplotlib Figure, numbers)`: `numbers` is what
-the picture was made to show, a dict of JSON values whose names say what they are.
+A figure's module has a docstring, whose first line says what is seen, and `make() -> (matplotlib Figure, numbers)`: `numbers` is
+what the picture was made to show, a dict of JSON values whose names say what they are.
 """
 
 import functools
