@@ -41,6 +41,8 @@ class RunConfig:
     """Mirror images at random."""
     seed: int = 0
     """Decides initial weights, the order of the data and all noise."""
+    seeds: int = 1
+    """Repetitions to train side by side as one program, on one device: seed, seed + 1, ...; scores get means and deviations."""
     steps: int = 4000
     """Rounds to play."""
     batch_size: int = 64
@@ -61,13 +63,15 @@ class RunConfig:
     """Rounds between pictures; 0 for at the end alone."""
     checkpoint_every: int = 500
     """Rounds between checkpoints; 0 for at the end alone."""
+    stop_on_collapse: bool = False
+    """Where samples lose the data's variety, go back to the last checkpoint before that and stop, instead of a warning."""
     tensorboard: bool = False
     """Write scalars for TensorBoard, too; needs the tensorboard extra."""
 
     @property
     def may_change(self) -> frozenset[str]:
         """What a continued run may be told anew: where, how long, on what and how often, but nothing that decides its numbers."""
-        names = "steps devices parallel workdir log_every eval_every sample_every checkpoint_every tensorboard"
+        names = "steps devices parallel workdir log_every eval_every sample_every checkpoint_every stop_on_collapse tensorboard"
         return frozenset(names.split())
 
     @property
@@ -87,11 +91,13 @@ class RunConfig:
             if isinstance(value, float) and not math.isfinite(value):
                 raise ValueError(f"--{field.name}={value} is not a finite number")
         for field in dataclasses.fields(RunConfig):
-            value, least = getattr(self, field.name), int(field.name in ("steps", "batch_size"))
+            value, least = getattr(self, field.name), int(field.name in ("seeds", "steps", "batch_size"))
             if isinstance(value, int) and value < least:
                 raise ValueError(f"--{field.name}={value} must be at least {least}")
-        if self.seed >= 2**32:
-            raise ValueError(f"--seed={self.seed} must be below 2**32; JAX would cut it to that")
+        if self.seed + self.seeds > 2**32:
+            raise ValueError(f"--seed={self.seed} must be below 2**32 - seeds; JAX would cut it to that")
+        if self.seeds > 1 and self.devices > 1:
+            raise ValueError(f"--seeds={self.seeds} trains on one device; leave --devices out")
 
 
 def parse(argv: Sequence[str], package: str = "experiments.variants") -> tuple[ModuleType, RunConfig]:

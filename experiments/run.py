@@ -5,8 +5,8 @@
     python experiments/run.py --help                             variants, flags and defaults
 
 The same command continues an interrupted run. Exit codes: 0 trained to the end; 1 an error in the program; 2 a mistake in the
-command, the data or the directory; 3 training diverged; 4 a file could not be read or written, as on a full disk; 128 + N
-stopped by signal N (130 Ctrl-C, 143 SIGTERM), with the state saved.
+command, the data or the directory; 3 training diverged or, with --stop_on_collapse, collapsed; 4 a file could not be read or
+written, as on a full disk; 128 + N stopped by signal N (130 Ctrl-C, 143 SIGTERM), with the state saved.
 """
 
 import dataclasses
@@ -24,14 +24,14 @@ def main(argv: list[str]) -> int:
     """Runs the command line; returns the exit code."""
     module, cfg = config.parse(argv)
     # JAX only now: help and mistakes on the command line should not wait for it.
-    from jaxgan.train import Diverged, Interrupted
+    from jaxgan.train import Collapsed, Diverged, Interrupted
     from jaxgan.types import UserError
 
     try:
         train(module, cfg)
     except UserError as error:
         config.fail(error)
-    except Diverged as error:
+    except (Diverged, Collapsed) as error:
         print(f"error: {error}", file=sys.stderr)
         return 3
     except OSError as error:
@@ -48,7 +48,7 @@ def train(module, cfg) -> None:
     """Prepares everything that can go wrong, and only then writes into the run's directory and trains."""
     import jax
 
-    from jaxgan import data, parallel
+    from jaxgan import data, parallel, runs
     from jaxgan import train as loop
 
     parallel.keep_freed_memory()
@@ -56,7 +56,7 @@ def train(module, cfg) -> None:
     if not jax.config.jax_compilation_cache_dir:
         jax.config.update("jax_compilation_cache_dir", str(config.cache_directory() / "xla"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-    plan = parallel.make_plan(cfg.parallel, cfg.devices, cfg.batch_size, cfg.precision)
+    plan = parallel.make_plan(cfg.parallel, 1 if cfg.seeds > 1 else cfg.devices, cfg.batch_size, cfg.precision)
     first = plan.mesh.devices.flat[0]
     versions = {name: importlib.metadata.version(name) for name in ("jaxgan", "jax", "flax", "optax", "orbax-checkpoint")}
     device = f"{first.platform} ({first.device_kind}) x {plan.mesh.size}, {plan.mode}, {cfg.precision}"
@@ -64,7 +64,7 @@ def train(module, cfg) -> None:
 
     refuse_changes(cfg)
     dataset = data.load(cfg.dataset, cfg.image_size)
-    experiment = module.experiment(cfg, dataset, plan.axis_name)
+    experiment = runs.build(module, cfg, dataset, plan.axis_name)
     record = {
         "variant": cfg.variant,
         "module": module.__name__,
@@ -75,7 +75,7 @@ def train(module, cfg) -> None:
     }
     with open_directory(cfg.directory, record):
         cadence = loop.Cadence(cfg.log_every, cfg.sample_every, cfg.eval_every, cfg.checkpoint_every)
-        loop.run(experiment, cfg.directory, plan, cfg.seed, cadence, cfg.tensorboard)
+        loop.run(experiment, cfg.directory, plan, cfg.seed, cadence, cfg.tensorboard, cfg.stop_on_collapse)
     print(f"done: {cfg.directory}; open {cfg.directory / 'report.html'}")
 
 

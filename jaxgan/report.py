@@ -28,6 +28,7 @@ ABOUT = {
     "recall": ("share", "share of real examples that lie among samples"),
     "density": ("share", "how deep samples lie among real examples, about 1 for real data"),
     "coverage": ("share", "share of real examples with a sample close by"),
+    "mode_kl": ("KL", "how far shares of modes and of samples outside them are from real data's; lower is better"),
     "reverse_kl_all": ("reverse KL", "how far modes are from equal shares, each sample counted to its nearest; lower is better"),
     "reverse_kl": ("reverse KL", "the same over samples of high quality alone; lower is better"),
     "modes": ("modes", "modes with at least one sample of high quality"),
@@ -192,6 +193,8 @@ def _about(name):
     if features != name and features.isdigit():
         label = f"Fréchet distance on {features} features"
         return label, f"{label}; lower is better"
+    if name.endswith("_sd"):
+        return _about(name.removesuffix("_sd"))[0], "standard deviation over seeds"
     return ABOUT.get(name, (name, ""))
 
 

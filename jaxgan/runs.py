@@ -9,12 +9,30 @@ import jax
 
 from jaxgan import data
 from jaxgan.checkpoint import Checkpoints
+from jaxgan.ensemble import repeat
 from jaxgan.train import make_sampler
 from jaxgan.types import Experiment, GameState, PyTree, Sampler, UserError
 
 
+def build(module, config, dataset: data.Dataset, axis_name: str | None = None) -> Experiment:
+    """Builds what a variant's module makes of a config: one experiment, or `config.seeds` of them side by side.
+
+    Args:
+        module: of `experiments.variants`.
+        config: its `Config`; seeds count up from `config.seed`.
+        dataset: from `data.load` or `data.blank`.
+        axis_name: what the devices stand on; None where there are several seeds.
+    """
+    if config.seeds == 1:
+        return module.experiment(config, dataset, axis_name)
+    configs = [dataclasses.replace(config, seed=config.seed + i) for i in range(config.seeds)]
+    return repeat([module.experiment(each, dataset) for each in configs])
+
+
 def load(run_dir: str | pathlib.Path, step: int | str | None = None) -> tuple[Sampler, PyTree]:
     """Loads a run's generator. Neither the data nor the devices it was trained on are needed.
+
+    Of a run of several seeds, examples and parameters have an axis for them: `[count, seeds, ...]` and `[seeds, ...]`.
 
     Args:
         run_dir: what `experiments/run.py` printed as its directory.
@@ -47,7 +65,7 @@ def restore(run_dir: str | pathlib.Path, step: int | str | None = None) -> tuple
     known = {field.name for field in dataclasses.fields(module.Config)}
     config = module.Config(**{name: value for name, value in record["config"].items() if name in known})
     shape, classes = tuple(record["data"]["shape"]), record["data"]["num_classes"]
-    experiment = module.experiment(config, data.blank(shape, classes))
+    experiment = build(module, config, data.blank(shape, classes))
     checkpoints = Checkpoints(run_dir / "checkpoints")
     try:
         if step == "best":

@@ -19,9 +19,10 @@ import numpy as np
 
 from jaxgan import pictures
 from jaxgan.checkpoint import Checkpoints
-from jaxgan.journal import Bar, Journal
+from jaxgan.journal import Bar, Journal, read
 from jaxgan.parallel import Plan
 from jaxgan.report import write_report
+from jaxgan.sentinel import find_collapse
 from jaxgan.types import Experiment, Game, GameState, Sampler
 
 INFER_BATCH = 256  # one fixed size, so that a sample does not depend on how many were asked for
@@ -40,6 +41,10 @@ class Cadence(NamedTuple):
 
 class Diverged(Exception):
     """A loss or a parameter is no longer a finite number."""
+
+
+class Collapsed(Exception):
+    """The generator lost modes, and the run was told to stop then."""
 
 
 class Interrupted(Exception):
@@ -71,7 +76,13 @@ def make_sampler(game: Game, inputs: Sampler) -> Callable[[GameState], Sampler]:
 
 
 def run(
-    experiment: Experiment, workdir: pathlib.Path, plan: Plan, seed: int, cadence: Cadence = Cadence(), tensorboard: bool = False
+    experiment: Experiment,
+    workdir: pathlib.Path,
+    plan: Plan,
+    seed: int,
+    cadence: Cadence = Cadence(),
+    tensorboard: bool = False,
+    stop_on_collapse: bool = False,
 ) -> GameState:
     """Trains to the end of the last phase, from the newest sound checkpoint in `workdir` if there is one.
 
@@ -84,11 +95,14 @@ def run(
         seed: decides initial parameters, noise and latents; the batches have theirs from `experiment`.
         cadence: how often to report, show, judge and save.
         tensorboard: write scalars for TensorBoard, too.
+        stop_on_collapse: where the experiment's variety tells of a mode collapse, go back to the last checkpoint before it and
+            stop; otherwise one line warns of it.
 
     Returns:
         The final state.
 
     Raises:
+        Collapsed: as told by `stop_on_collapse`.
         Diverged: a loss or parameter is not finite; says the step, the player and the last good checkpoint.
         Interrupted: SIGTERM or SIGINT came; the state is saved. A second signal ends the process at once.
         UserError: every checkpoint in `workdir` is damaged.
@@ -102,6 +116,22 @@ def run(
     state, run_key = plan.replicate(state), plan.replicate(run_key)
     journal = Journal(workdir, step, tensorboard)
 
+    def varieties():
+        """Gives the sentinel's history, `(step, variety)`, which the journal keeps."""
+        for row in read(workdir / "metrics.jsonl"):
+            scores = {name.removeprefix("eval/"): value for name, value in row.items() if name.startswith("eval/")}
+            if scores and row["step"]:
+                yield row["step"], experiment.variety.share(scores)
+
+    def go_back():
+        """Drops the checkpoints since the last measurement but one, where an older one is kept."""
+        measured = [at for at, _ in varieties()][:-1]
+        sound = [at for at in checkpoints.steps if measured and at <= measured[-1]]
+        if not sound:
+            return "there is no checkpoint before it"
+        checkpoints.discard_after(sound[-1])
+        return f"went back to the checkpoint of step {sound[-1]}"
+
     def attend(sampler):
         """Does what is due between two rounds."""
         due = Cadence(*(step == last or (every > 0 and step % every == 0) for every in cadence))
@@ -113,6 +143,11 @@ def run(
                 scores |= metric(sampler(state), judge_key)
             journal.write(step, {f"eval/{name}": value for name, value in scores.items()})
             bar.say(f"step {step}  " + "  ".join(f"{name} {value:.4g}" for name, value in scores.items()))
+            collapse = experiment.variety and step and find_collapse(list(varieties()), experiment.variety.least, last)
+            if collapse and stop_on_collapse:
+                raise Collapsed(f"{collapse}: mode collapse; {go_back()}. Try another penalty, objective or learning rate")
+            if collapse:
+                bar.say(f"warning: {collapse}: mode collapse; --stop_on_collapse would have stopped here")
         if due.sample:
             save_samples(workdir, step, experiment.picture(sampler(state)(show_key, SHOWN)))
         if due.checkpoint or stop:

@@ -163,6 +163,18 @@ class Game(NamedTuple):
 Metric = Callable[[Sampler, Key], Mapping[str, float]]  # (sample, key) -> {name: value}; sample gives what infer gives
 
 
+class Variety(NamedTuple):
+    """What the loop watches for mode collapse.
+
+    Attributes:
+        share: what the metrics measured -> share in [0, 1] of the data's modes, or of its examples, that samples come close to.
+        least: share that a sound run has after the first quarter of its training.
+    """
+
+    share: Callable[[Mapping[str, float]], float]
+    least: float
+
+
 class Phase(NamedTuple):
     """A stretch of training with one game and one stream of batches.
 
@@ -185,9 +197,11 @@ class Experiment(NamedTuple):
         inputs: `(key, count) -> inputs` for `Game.infer`: latents, and labels where the generator takes them.
         picture: `samples -> uint8 [height, width, 3]`: a grid of images, a scatter of points.
         metrics: measured during and after training; the first name of the first metric decides the best checkpoint (lower wins).
+        variety: how to see mode collapse in what the metrics measure; None where it is not watched for.
     """
 
     phases: tuple[Phase, ...]
     inputs: Sampler
     picture: Callable[[Any], Any]
     metrics: tuple[Metric, ...] = ()
+    variety: Variety | None = None

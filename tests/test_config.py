@@ -143,7 +143,9 @@ def test_every_field_that_may_change_exists():
 def test_every_variant_keeps_the_contract(variant):
     file = ROOT / "experiments" / "variants" / f"{variant}.py"
     assert ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))), "has no docstring"
-    for preset in ("quick", "paper"):
+    presets = config.parse([f"--variant={variant}"])[0].PRESETS
+    assert {"quick"} <= set(presets) <= {"quick", "paper"}
+    for preset in presets:
         module, cfg = config.parse([f"--variant={variant}", f"--preset={preset}"])
         assert isinstance(cfg, module.Config)
         assert issubclass(module.Config, config.RunConfig)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LEAVES = {"divergences", "transport", "objectives", "penalties", "transforms", "lipschitz", "latents", "attacks", "metrics"}
+LEAVES = {"divergences", "transport", "objectives", "penalties", "transforms", "lipschitz", "latents", "attacks", "metrics", "sentinel"}
 KEEPERS = {"data", "checkpoint", "pictures", "journal"}
 MAY_IMPORT = {
     "types": set(),
@@ -19,8 +19,9 @@ MAY_IMPORT = {
     **dict.fromkeys(("dynamics", "games"), {"types", "parallel", "game", "dynamics", "games"} | LEAVES),
     **dict.fromkeys(KEEPERS, {"types"} | KEEPERS),
     "report": {"types", "report"} | KEEPERS,
-    "train": {"types", "parallel", "report"} | KEEPERS,
-    "runs": {"types", "train"} | KEEPERS,
+    "train": {"types", "parallel", "report", "sentinel"} | KEEPERS,
+    "ensemble": {"types"},
+    "runs": {"types", "train", "ensemble"} | KEEPERS,
 }  # by room: a module of jaxgan, or a package with all its files
 
 

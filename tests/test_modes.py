@@ -16,7 +16,7 @@ INDEX = np.arange(200)
 NOISE = np.stack([np.sin(1.0 + INDEX * INDEX), np.cos(2.0 + 3 * INDEX * INDEX)], axis=1)
 RING_POINTS = RING.centres[(INDEX % 7) * (INDEX % 3) % 8] + 0.035 * NOISE
 GRID_POINTS = GRID.centres[7 * INDEX % 22] + 0.18 * NOISE
-NAMES = ["reverse_kl_all", "modes", "high_quality", "reverse_kl", "duplicates"]
+NAMES = ["mode_kl", "modes", "high_quality", "reverse_kl", "reverse_kl_all", "duplicates"]
 
 
 def perfect(mixture, count, rng, kept=slice(None)):
@@ -41,8 +41,8 @@ def measured(mixture, points):
 )
 def test_mode_coverage_vectors(mixture, points, modes, high_quality, reverse_kl, reverse_kl_all):
     result = metrics.mode_coverage(points, *mixture)
-    assert list(result) == ["modes", "high_quality", "reverse_kl", "reverse_kl_all"]
-    assert list(result.values()) == pytest.approx([modes, high_quality, reverse_kl, reverse_kl_all], abs=1e-12)
+    assert list(result) == ["modes", "high_quality", "reverse_kl", "reverse_kl_all", "mode_kl"]
+    assert list(result.values())[:4] == pytest.approx([modes, high_quality, reverse_kl, reverse_kl_all], abs=1e-12)
     assert type(result["modes"]) is int
 
 
@@ -96,6 +96,7 @@ def test_without_any_good_point_reverse_kl_is_that_of_a_single_one():
         "high_quality": 0.0,
         "reverse_kl": pytest.approx(math.log(8), abs=1e-15),
         "reverse_kl_all": pytest.approx(math.log(8 / 3), abs=1e-12),
+        "mode_kl": pytest.approx(4.5, abs=1e-12),
     }
     single = metrics.mode_coverage(np.concatenate([far, RING.centres[:1]]), *RING)
     assert single["modes"] == 1 and single["reverse_kl"] == pytest.approx(math.log(8), abs=1e-12)
@@ -217,7 +218,14 @@ def test_reverse_kl_of_all_points_is_blind_to_quality_which_the_others_see():
     rng = np.random.default_rng(7)
     cloud = measured(RING, 0.2 * rng.standard_normal((2500, 2)))
     assert cloud["reverse_kl_all"] < 0.005
-    assert cloud["high_quality"] < 0.01 and cloud["modes"] < 8 and cloud["reverse_kl"] > 1
+    assert cloud["high_quality"] < 0.01 and cloud["modes"] < 8 and cloud["reverse_kl"] > 1 and cloud["mode_kl"] > 4
+
+
+def test_mode_kl_of_a_perfect_sampler_is_small_and_of_copied_centres_the_missing_tails():
+    rng = np.random.default_rng(8)
+    values = [metrics.mode_coverage(perfect(GRID, 2500, rng), *GRID)["mode_kl"] for _ in range(50)]
+    assert np.mean(values) == pytest.approx(25 / 5000, abs=4 * 25 / 5000 * math.sqrt(2 / 25 / 50))
+    assert metrics.mode_coverage(GRID.centres, *GRID)["mode_kl"] == pytest.approx(-math.log(1 - math.exp(-4.5)), abs=1e-12)
 
 
 # Mistakes

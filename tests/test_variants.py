@@ -1,5 +1,6 @@
 """Every variant, traced at its full size without compiling: state keeps its shape and replicas agree."""
 
+import dataclasses
 import importlib
 import pathlib
 
@@ -8,19 +9,27 @@ import jax.numpy as jnp
 import pytest
 from jax.sharding import PartitionSpec
 
-from experiments import variants
+from experiments import variants, wiring
 from jaxgan import data, parallel
 
 NAMES = sorted(path.stem for path in pathlib.Path(variants.__path__[0]).glob("[a-z]*.py"))
-EXAMPLES = {"quick": ((8, 8, 1), 10), "paper": ((32, 32, 3), 10)}
+EXAMPLES = {"ring": ((2,), 8), "digits": ((8, 8, 1), 10), "tfds:cifar10": ((32, 32, 3), 10)}
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("preset", ["quick", "paper"])
-def test_traces_at_full_size_under_shard_map(name, preset):
+def settings():
+    """Every variant's presets, and its quick one on points and on images."""
+    for name in NAMES:
+        module = importlib.import_module(f"experiments.variants.{name}")
+        quick = module.PRESETS["quick"]
+        other = dataclasses.replace(quick, dataset="digits" if quick.dataset == "ring" else "ring")
+        for cfg in (*module.PRESETS.values(), other):
+            yield pytest.param(module, cfg, id=f"{name}-{cfg.dataset.replace(':', '-')}")
+
+
+@pytest.mark.parametrize(("module", "cfg"), list(settings()))
+def test_traces_at_full_size_under_shard_map(module, cfg):
     """`shard_map` refuses at trace time a state that differs between devices: a forgotten average of anything carried."""
-    module = importlib.import_module(f"experiments.variants.{name}")
-    cfg, shape = module.PRESETS[preset], EXAMPLES[preset]
+    shape = EXAMPLES[cfg.dataset]
     cfg.validate()
     plan = parallel.make_plan("shard_map", 4, cfg.batch_size)
     experiment = module.experiment(cfg, data.blank(*shape), plan.axis_name)
@@ -39,7 +48,7 @@ def test_traces_at_full_size_under_shard_map(name, preset):
 def test_sngan_paper_parameter_counts():
     """B8: the CIFAR-10 residual networks."""
     module = importlib.import_module("experiments.variants.sngan")
-    gen, disc = module.networks(module.PRESETS["paper"], (32, 32, 3), None)
+    gen, disc = wiring.networks(module.PRESETS["paper"], (32, 32, 3), None)
     size = lambda init, x: sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(init, jax.random.key(0), x)[0]))
     assert size(gen.init, jnp.zeros((1, 128))) == 4_276_739
     assert size(disc.init, jnp.zeros((1, 32, 32, 3))) == 1_053_824
@@ -51,5 +60,5 @@ def test_mixtures_are_judged_by_their_modes():
     experiment = module.experiment(module.Config(dataset="ring"), ring)
     perfect = lambda key, count: data.held_out(ring, count)["real"]
     scores = experiment.metrics[0](perfect, jax.random.key(0))
-    assert next(iter(scores)) == "reverse_kl_all" and scores["modes"] == 8 and scores["high_quality"] > 0.97
+    assert next(iter(scores)) == "mode_kl" and scores["modes"] == 8 and scores["high_quality"] > 0.97
     assert experiment.picture(perfect(None, 10)).shape == (480, 480, 3)

@@ -1,0 +1,40 @@
+"""f-GAN: the variational game of any f-divergence.
+
+Nowozin et al., 2016 (https://arxiv.org/abs/1606.00709). The critic maximises a lower bound of the divergence; the generator
+minimises it (`--saturating`), or raises its scores.
+
+    python experiments/run.py --variant=fgan --divergence=kl
+    python experiments/run.py --variant=fgan --divergence=squared_hellinger --dataset=grid
+"""
+
+import dataclasses
+from typing import Literal
+
+from experiments import wiring
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(wiring.PairConfig):
+    """f-GAN."""
+
+    divergence: Literal[
+        "total_variation", "kl", "reverse_kl", "pearson", "neyman", "squared_hellinger", "jeffrey", "jensen_shannon",
+        "goodfellow", "weighted_jensen_shannon", "alpha",
+    ] = "jensen_shannon"  # fmt: skip
+    """Which f; see jaxgan.divergences. alpha has a = 1/2, the weighted Jensen-Shannon pi = 0.3."""
+    saturating: bool = False
+    """The generator minimises the bound itself, as in the paper's equation 6, instead of raising E[T]."""
+
+
+PRESETS = {"quick": Config()}
+
+
+def experiment(cfg: Config, dataset, axis_name: str | None = None):
+    """Wires the game; `dataset` is a `data.Dataset`, `axis_name` what the devices stand on."""
+    from jaxgan import divergences, games, objectives
+
+    gen, disc, latent = wiring.pieces(cfg, dataset.shape, axis_name)
+    objective = objectives.f_gan(divergences.BY_NAME[cfg.divergence](), cfg.saturating)
+    losses = games.adversarial(gen, disc, objective, latent, cfg.gen_batches, joint=True)
+    players = wiring.players(cfg, dataset.shape, gen, disc, losses)
+    return wiring.experiment(cfg, dataset, axis_name, players, games.generate(gen))
