@@ -106,7 +106,12 @@ def latent(cfg: PairConfig, shape: tuple[int, ...]):
     """Draws normal latents for a generator of examples of this shape."""
     from jaxgan import latents
 
-    return latents.normal(cfg.latent_size or (2 if len(shape) == 1 else 32))
+    return latents.normal(latent_size(cfg, shape))
+
+
+def latent_size(cfg: PairConfig, shape: tuple[int, ...]) -> int:
+    """How many components a latent has for examples of this shape."""
+    return cfg.latent_size or (2 if len(shape) == 1 else 32)
 
 
 def pieces(cfg: PairConfig, shape: tuple[int, ...], axis_name: str | None):

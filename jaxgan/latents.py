@@ -1,5 +1,7 @@
 """What generators start from: samplers `(key, count) -> [count, size]`, and paths between latents."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 
@@ -14,6 +16,20 @@ def normal(size: int) -> Sampler:
 def uniform(size: int) -> Sampler:
     """Draws latents `[count, size]` uniform on [-1, 1)."""
     return lambda key, count: jax.random.uniform(key, (count, size), minval=-1.0)
+
+
+def spherical(size: int) -> Sampler:
+    """Draws latents `[count, size]` uniform on the sphere of radius sqrt(size), near which normal ones lie.
+
+    Reference:
+        Karras et al., 2018, appendix A.1 (https://arxiv.org/abs/1710.10196).
+    """
+
+    def sample(key, count):
+        z = jax.random.normal(key, (count, size))
+        return z * (math.sqrt(size) / jnp.maximum(jnp.linalg.norm(z, axis=1, keepdims=True), jnp.finfo(z.dtype).tiny))
+
+    return sample
 
 
 def truncated(size: int, threshold: float) -> Sampler:

@@ -52,6 +52,15 @@ def test_samplers():
     assert labels.shape == (1000,) and labels.dtype == jnp.int32 and set(np.unique(labels)) == set(range(10))
 
 
-@pytest.mark.parametrize("sampler", [latents.normal(3), latents.truncated(3, 1.0), latents.categorical(4)])
+def test_spherical_is_uniform_on_its_sphere_a6_2():
+    z = np.asarray(latents.spherical(5)(KEY, 20_000))
+    np.testing.assert_allclose(np.sum(z**2, axis=1), 5, rtol=1e-5)
+    np.testing.assert_allclose(z.mean(0), 0, atol=0.03)  # 4 standard errors
+    np.testing.assert_allclose(z.T @ z / len(z), np.eye(5), atol=0.04)
+    np.testing.assert_allclose(np.mean(z[:, 0] ** 4), 25 * 3 / (5 * 7), rtol=0.05)  # E z^4 of one coordinate of the sphere
+    np.testing.assert_allclose(np.abs(latents.spherical(1)(KEY, 100)), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("sampler", [latents.normal(3), latents.spherical(3), latents.truncated(3, 1.0), latents.categorical(4)])
 def test_asking_for_more_leaves_the_first_unchanged(sampler):
     np.testing.assert_array_equal(sampler(KEY, 256)[:64], sampler(KEY, 64))

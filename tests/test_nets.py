@@ -6,9 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from truth import waves
 
-from jaxgan.nets import dcgan, mlp, resnet, standard
-from jaxgan.networks import compute_in, from_linen
+from jaxgan.nets import dcgan, layers, mlp, resnet, standard
+from jaxgan.networks import compute_in, from_linen, pack, with_reference
+from jaxgan.types import Network, UserError
 
 KEYS = jax.random.split(jax.random.key(0), 3)
 
@@ -16,6 +18,10 @@ KEYS = jax.random.split(jax.random.key(0), 3)
 def count(module, *inputs):
     shapes = jax.eval_shape(lambda key: module.init(key, *inputs, train=False), KEYS[0])
     return sum(leaf.size for leaf in jax.tree.leaves(shapes["params"]))
+
+
+def dense(layer, x):
+    return x @ layer["kernel"] + layer["bias"][None]
 
 
 @pytest.mark.parametrize(
@@ -29,6 +35,7 @@ def count(module, *inputs):
         (dcgan.Discriminator(), (1, 32, 32, 3), 663_296),
         (dcgan.Generator((64, 64, 3), (512, 256, 128, 64)), (1, 100), 3_576_704),
         (dcgan.Discriminator((64, 128, 256, 512)), (1, 64, 64, 3), 2_765_568),
+        (mlp.Generator((2,), (400,) * 4, normalise=layers.BatchNorm), (1, 2), 484_802),  # PacGAN's
     ],
 )
 def test_parameter_counts_b8(module, example, expected):
@@ -92,3 +99,143 @@ def test_compute_in_bfloat16_keeps_parameters_statistics_and_outputs_in_float32(
     assert "bf16" in str(jax.make_jaxpr(all_of)(params))
     assert 0 < np.abs(all_of(params)[0] - exact.apply(params, stats, z, train=True)[0]).max() < 0.05
     assert compute_in(gen, "float32") is gen
+
+
+def test_packs_are_neighbours_joined_along_the_last_axis():
+    seen = []
+    judge = from_linen(mlp.Discriminator((4,)))
+    spy = judge._replace(
+        apply=lambda params, stats, x, train, key: (seen.append(x), judge.apply(params, stats, x, train=train))[1]
+    )
+    packed = pack(spy, 2)
+    for shape in ((2,), (3, 3, 2)):
+        x = jax.random.normal(KEYS[1], (6, *shape))
+        params, stats = packed.init(KEYS[0], x[:1])
+        scores, _ = packed.apply(params, stats, x, train=True)
+        assert scores.shape == (3,) and seen[-1].shape == (3, *shape[:-1], 4)
+        np.testing.assert_array_equal(seen[-1][1], jnp.concatenate([x[2], x[3]], axis=-1))
+    np.testing.assert_array_equal(pack(judge, 1).apply(params, stats, seen[-1], train=True)[0], scores)
+
+
+def test_packs_must_divide_the_batch():
+    packed = pack(from_linen(mlp.Discriminator((4,))), 3)
+    params, stats = packed.init(KEYS[0], jnp.zeros((1, 2)))
+    with pytest.raises(UserError, match="4 examples on a device cannot be put into packs of 3"):
+        packed.apply(params, stats, jnp.zeros((4, 2)), train=True)
+    with pytest.raises(UserError, match="take 1 or more"):
+        pack(packed, 0)
+
+
+def test_minibatch_discrimination_vector_a6_3():
+    layer, x = layers.MinibatchDiscrimination(3, 2), jnp.array(waves((3, 4)), jnp.float32)
+    params = {"Dense_0": {"kernel": jnp.array(waves((4, 6)), jnp.float32)}}
+    expected = [
+        [0.1140808280, 0.1771133837, 0.4160907728],
+        [0.0967388583, 0.0186647450, 0.4116509885],
+        [0.0209794428, 0.1636262894, 0.4337348740],
+    ]
+    told = layer.apply({"params": params}, x)
+    np.testing.assert_array_equal(told[:, :4], x)
+    np.testing.assert_allclose(told[:, 4:], expected, atol=1e-5)
+    assert jax.tree.map(jnp.shape, layer.init(KEYS[0], x)["params"]) == jax.tree.map(jnp.shape, params)
+
+
+def test_minibatch_stddev_vector_a10_3():
+    x = jnp.array(waves((2, 3, 4, 4)), jnp.float32).transpose(0, 2, 3, 1)
+    told = layers.MinibatchStddev(2).apply({}, x)
+    np.testing.assert_array_equal(told[..., :3], x)
+    np.testing.assert_allclose(told[..., 3], 0.4117186277, atol=1e-5)
+
+
+def test_minibatch_stddev_measures_groups_of_neighbours():
+    x = jax.random.normal(KEYS[1], (8, 3))
+    told = layers.MinibatchStddev().apply({}, x)[:, 3]
+    np.testing.assert_allclose(told, np.repeat([np.std(x[:4], axis=0).mean(), np.std(x[4:], axis=0).mean()], 4), rtol=1e-5)
+    np.testing.assert_allclose(layers.MinibatchStddev().apply({}, x[:2])[:, 3], np.std(x[:2], axis=0).mean(), rtol=1e-5)
+    gradient = jax.grad(lambda x: layers.MinibatchStddev().apply({}, x).sum())(jnp.ones((4, 3)))
+    assert np.isfinite(gradient).all()  # a collapsed generator has no spread
+    with pytest.raises(UserError, match="6 examples on a device has no groups of 4"):
+        layers.MinibatchStddev().apply({}, x[:6])
+
+
+@pytest.mark.parametrize("shape", [(3,), (4, 5, 3)])
+def test_virtual_batch_norm_a6_3(shape):
+    """The reference by its own statistics; each other example by a batch of the reference and itself."""
+    x = 2 + 3 * jax.random.normal(KEYS[1], (7, *shape))
+    layer = layers.VirtualBatchNorm(5)
+    params = {"scale": jnp.array([1.0, 2.0, 3.0]), "bias": jnp.array([0.0, 1.0, -1.0])}
+    assert jax.tree.map(jnp.shape, layer.init(KEYS[0], x, train=True)["params"]) == jax.tree.map(jnp.shape, params)
+    y = layer.apply({"params": params}, x, train=True)
+    rows = np.asarray(x, np.float64).reshape(7, -1, 3)
+    for i in range(7):
+        by = rows[:5] if i < 5 else np.concatenate([rows[:5], rows[i : i + 1]])
+        expected = (rows[i] - by.mean((0, 1))) / np.sqrt(by.var((0, 1)) + 1e-5) * np.asarray(params["scale"]) + np.asarray(
+            params["bias"]
+        )
+        np.testing.assert_allclose(y[i].reshape(-1, 3), expected, rtol=1e-4, atol=1e-5)
+    with pytest.raises(UserError, match="with_reference"):
+        layer.apply({"params": params}, x[:5], train=True)
+
+
+def test_with_reference_makes_each_example_independent_of_its_batch():
+    z = jax.random.normal(KEYS[1], (9, 2))
+    plain = from_linen(mlp.Generator((2,), (8,), normalise=lambda: layers.VirtualBatchNorm(5)))
+    gen = with_reference(plain, z[:5])
+    params, stats = gen.init(KEYS[0], z[:1])
+    together, _ = gen.apply(params, stats, z[5:], train=True)
+    np.testing.assert_array_equal(together, plain.apply(params, stats, z, train=True)[0][5:])
+    for i in range(4):
+        alone, _ = gen.apply(params, stats, z[5 + i : 6 + i], train=False)
+        np.testing.assert_allclose(alone, together[i : i + 1], rtol=1e-5, atol=1e-6)
+
+
+def test_with_reference_leaves_the_precision_and_takes_several_inputs():
+    seen = []
+    spy = Network(lambda key, *x: ({}, {}), lambda params, stats, *x, train, key: (seen.append(x), (x[0], stats))[1])
+    network = compute_in(with_reference(spy, jnp.ones((3, 2)), jnp.arange(3)), "bfloat16")
+    y, _ = network.apply({}, {}, jnp.zeros((4, 2)), jnp.full(4, 9), train=True)
+    assert y.shape == (4, 2) and not y.any()
+    assert seen[0][0].dtype == jnp.bfloat16 and seen[0][1].tolist() == [0, 1, 2, 9, 9, 9, 9]
+
+
+def test_dropout_is_decided_by_the_latents_a6_2():
+    plain, module = mlp.Generator((2,), (8, 6)), mlp.Generator((2,), (8, 6), dropout=0.3)
+    gen, size = from_linen(module), 3 + module.mask_size
+    assert module.mask_size == 14 and plain.mask_size == 0
+    z = jax.random.normal(KEYS[1], (5, size))
+    params, stats = gen.init(KEYS[0], z)
+    assert jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, from_linen(plain).init(KEYS[0], z[:, :3])[0])
+    drawn = [gen.apply(params, stats, z, train=train)[0] for train in (True, False)]
+    np.testing.assert_array_equal(*drawn)
+    h = z[:, :3]
+    for i, mask in enumerate(jnp.split(z[:, 3:], [8], axis=1)):
+        h = jax.nn.relu(dense(params[f"Dense_{i}"], h))
+        h = h * (mask > -0.5244005127) / 0.7  # the normal quantile of 0.3
+    np.testing.assert_allclose(drawn[0], dense(params["Dense_2"], h), rtol=1e-5, atol=1e-6)
+    other = gen.apply(params, stats, z.at[:, 3:].set(jax.random.normal(KEYS[2], (5, 14))), train=False)[0]
+    assert np.abs(other - drawn[0]).max() > 0.1
+    with pytest.raises(UserError, match="leave none beside 14"):
+        gen.init(KEYS[0], z[:, :14])
+    with pytest.raises(UserError, match=r"1\.0 is no chance"):
+        from_linen(mlp.Generator((2,), (4,), dropout=1.0)).init(KEYS[0], z)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+def test_drop_is_dropout(rate):
+    x = jnp.ones((200, 500))
+    y = layers.drop(x, jax.random.normal(KEYS[1], x.shape), rate)
+    np.testing.assert_allclose(jnp.mean(y == 0), rate, atol=0.005)  # 3 standard errors
+    np.testing.assert_allclose(y[y != 0], 1 / (1 - rate), rtol=1e-6)
+
+
+def test_discriminator_gives_scores_logits_or_features_by_the_same_parameters():
+    x, minibatch = jax.random.normal(KEYS[1], (4, 2)), layers.MinibatchStddev()
+    scores, logits, features = (from_linen(mlp.Discriminator((8, 6), minibatch, outputs)) for outputs in (1, 5, 0))
+    params, stats = scores.init(KEYS[0], x)
+    hidden, _ = features.apply(params, stats, x, train=True)
+    assert hidden.shape == (4, 7)
+    np.testing.assert_allclose(
+        scores.apply(params, stats, x, train=True)[0], dense(params["Dense_2"], hidden)[:, 0], rtol=1e-5, atol=1e-6
+    )
+    assert logits.apply(*logits.init(KEYS[0], x), x, train=True)[0].shape == (4, 5)
+    np.testing.assert_array_equal(hidden[:, 6], hidden[0, 6])

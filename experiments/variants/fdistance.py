@@ -20,19 +20,23 @@ class Config(wiring.PairConfig):
 
     measure: Literal["identity", "log"] = "identity"
     """The concave phi."""
+    spectral_norm: bool = True
+    """Bound the critic by spectral norm; without it phi's bound is reached and its slope vanishes."""
 
 
-PRESETS = {"quick": Config()}
+PRESETS = {"quick": Config(learning_rate=1e-3, beta1=0.0, beta2=0.9)}
 
 
 def experiment(cfg: Config, dataset, axis_name: str | None = None):
     """Wires the game; `dataset` is a `data.Dataset`, `axis_name` what the devices stand on."""
     import jax
 
-    from jaxgan import games, objectives
+    from jaxgan import games, objectives, transforms
 
     gen, disc, latent = wiring.pieces(cfg, dataset.shape, axis_name)
     objective = objectives.f_distance({"identity": jax.nn.sigmoid, "log": jax.nn.log_sigmoid}[cfg.measure])
     losses = games.adversarial(gen, disc, objective, latent, cfg.gen_batches, joint=True)
     players = wiring.players(cfg, dataset.shape, gen, disc, losses)
+    if cfg.spectral_norm:
+        players["disc"] = players["disc"]._replace(transform=transforms.spectral_norm())
     return wiring.experiment(cfg, dataset, axis_name, players, games.generate(gen))

@@ -6,7 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan.parallel import average
-from jaxgan.types import Array, Loss, Network, Objective, Outcome, Penalty, PyTree, Sampler
+from jaxgan.types import Array, Key, Loss, Network, Objective, Outcome, Penalty, PyTree, Sampler, UserError
+
+Augment = Callable[[Key, Array, Array], Array]  # (key, examples, step) -> examples
 
 
 def adversarial(
@@ -18,6 +20,7 @@ def adversarial(
     penalty: Penalty | None = None,
     penalty_every: int = 1,
     joint: bool = False,
+    augment: Augment | None = None,
 ) -> tuple[Loss, Loss]:
     """Pairs a critic's and a generator's loss.
 
@@ -31,10 +34,15 @@ def adversarial(
         penalty_every: compute the penalty in every so many rounds alone, and that many times as heavy.
         joint: show the critic real and generated examples in one pass. The same for a critic that scores each example by itself;
             BatchNorm in it would see a batch of both, and tell them apart less easily.
+        augment: changes real and generated examples alike before the critic scores them, in both players' losses;
+            `instance_noise` for one. A penalty is on the critic itself and sees examples as they come.
 
     Returns:
         `(disc_loss, gen_loss)` for players named "disc" and "gen". The critic reports its mean score of real and of fake
         examples. Batches hold real examples `[batch, ...]` under "real".
+
+    Raises:
+        UserError: in a joint pass, real examples that a critic's packs do not divide.
 
     Reference:
         Goodfellow et al., 2014, algorithm 1 (https://arxiv.org/abs/1406.2661).
@@ -45,16 +53,24 @@ def adversarial(
         latents = latent(latent_key, batches * turn.batch["real"].shape[0])
         return gen.apply(*net, latents, train=True, key=noise_key)
 
+    def shown(examples, turn, key):
+        return examples if augment is None else augment(jax.random.fold_in(key, 0), examples, turn.step)
+
     def disc_loss(nets, turn):
         fake_key, penalty_key, *noise = jax.random.split(turn.key, 4)
         real, (fake, _) = turn.batch["real"], fakes(nets["gen"], turn, fake_key)
+        seen = [shown(examples, turn, key) for examples, key in zip((real, fake), noise, strict=True)]
         weights, stats = nets["disc"]
         if joint:
-            scores, stats = disc.apply(weights, stats, jnp.concatenate([real, fake]), train=True, key=noise[0])
-            on_real, on_fake = jnp.split(scores, [len(real)])
+            scores, stats = disc.apply(weights, stats, jnp.concatenate(seen), train=True, key=noise[0])
+            if len(scores) % 2:
+                raise UserError(
+                    f"packs do not divide {len(real)} examples, and one would hold both kinds; take a batch size they divide"
+                )
+            on_real, on_fake = jnp.split(scores, 2)
         else:
-            on_real, stats = disc.apply(weights, stats, real, train=True, key=noise[0])
-            on_fake, stats = disc.apply(weights, stats, fake, train=True, key=noise[1])
+            on_real, stats = disc.apply(weights, stats, seen[0], train=True, key=noise[0])
+            on_fake, stats = disc.apply(weights, stats, seen[1], train=True, key=noise[1])
         loss = jnp.mean(objective.real(on_real)) + jnp.mean(objective.fake(on_fake))
         metrics = {"real": jnp.mean(on_real), "fake": jnp.mean(on_fake)}
         if penalty is not None:
@@ -68,10 +84,38 @@ def adversarial(
     def gen_loss(nets, turn):
         fake_key, noise = jax.random.split(turn.key)
         fake, stats = fakes(nets["gen"], turn, fake_key, gen_batches)
-        score, _ = disc.apply(*nets["disc"], fake, train=True, key=noise)
+        score, _ = disc.apply(*nets["disc"], shown(fake, turn, noise), train=True, key=noise)
         return jnp.mean(objective.gen(score)), Outcome(stats, {})
 
     return disc_loss, gen_loss
+
+
+def instance_noise(std: float, rounds: int, noise: Sampler | None = None) -> Augment:
+    """Blurs real and generated examples by normal noise that falls linearly to none, for `adversarial`'s `augment`.
+
+    Two distributions on thin sets hardly overlap and are told apart perfectly; blurred, they overlap, and the critic has a slope.
+
+    Args:
+        std: of the noise in the first round, at least 0.
+        rounds: until there is none, at least 1.
+        noise: draws standard normal numbers `[count, ...]`; wrapped in `parallel.draw` on several devices. By default from the
+            key alone.
+
+    Raises:
+        UserError: an argument out of its range.
+
+    Reference:
+        Sonderby et al., 2017 (https://arxiv.org/abs/1610.04490); Arjovsky and Bottou, 2017, section 3
+        (https://arxiv.org/abs/1701.04862).
+    """
+    if std < 0 or rounds < 1:
+        raise UserError(f"instance noise needs a std of at least 0 and at least 1 round, not std={std} and rounds={rounds}")
+
+    def augment(key, examples, step):
+        drawn = jax.random.normal(key, examples.shape) if noise is None else noise(key, len(examples))
+        return examples + std * jnp.maximum(1 - step / rounds, 0) * drawn
+
+    return augment
 
 
 def relativistic(

@@ -1,0 +1,45 @@
+"""Tables: rows are trained once, every seed is measured, and mistakes are one line."""
+
+import json
+
+import pytest
+
+from experiments import table
+
+SHORT = ["--table=ring", "--only=PacGAN", "--seeds=2", "--steps=3"]
+
+
+def test_a_table_trains_its_rows_once_and_measures_every_seed(tmp_path, capfd):
+    assert table.main([*SHORT, f"--out={tmp_path}"]) == 0
+    record = json.loads((tmp_path / "ring.json").read_text())
+    (row,) = record["rows"]
+    assert (record["table"], record["dataset"], row["method"], row["steps"]) == ("ring", "ring", "PacGAN2", 3)
+    assert row["flags"] == "--variant=pacgan" and len(row["modes"]) == len(row["mode_kl"]) == 2
+    written = (tmp_path / "ring.md").read_text()
+    assert written.splitlines()[-1] == table.line(row) and table.line(row).count("|") == written.splitlines()[0].count("|")
+    capfd.readouterr()
+    assert table.main([*SHORT, f"--out={tmp_path}"]) == 0  # read, and not trained again
+    assert json.loads((tmp_path / "ring.json").read_text())["rows"] == [row]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--table=rink"], "unknown table 'rink'; did you mean ring?"),
+        (["--only=foo"], "no row of ring begins with 'foo'"),
+        (["--seeds=1"], "--seeds=1 must be at least 2"),
+        (["--sed=1"], "unknown flag --sed; did you mean --seed"),
+    ],
+)
+def test_mistakes_are_one_line(words, says, capsys):
+    with pytest.raises(SystemExit) as end:
+        table.main(words)
+    error = capsys.readouterr().err
+    assert end.value.code == 2 and error.startswith("error: ") and says in error and error.count("\n") == 1
+
+
+def test_every_row_is_a_command_that_is_understood():
+    for rows, dataset in table.TABLES.values():
+        for flags in rows.values():
+            variant, *own = flags.split()
+            table.config.parse([f"--variant={variant}", f"--dataset={dataset}", *own])
