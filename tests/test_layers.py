@@ -6,7 +6,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LEAVES = {"divergences", "transport", "objectives", "penalties", "transforms", "lipschitz", "latents", "attacks", "metrics", "sentinel"}
+LEAVES = {
+    "divergences",
+    "transport",
+    "objectives",
+    "penalties",
+    "transforms",
+    "lipschitz",
+    "latents",
+    "attacks",
+    "metrics",
+    "sentinel",
+}
 KEEPERS = {"data", "checkpoint", "pictures", "journal"}
 MAY_IMPORT = {
     "types": set(),
