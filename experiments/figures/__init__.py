@@ -33,7 +33,7 @@ def play(game, draw, rounds, state, key):
         draw: pure and traceable, `key -> batch` with leaves `[slices, batch, ...]`.
         rounds: how many.
         state: where to start.
-        key: of data and of all noise.
+        key: of data and of all noise; another one for every call.
 
     Returns:
         `(state, metrics)`, each metric `[rounds]`.

@@ -1,10 +1,11 @@
 """GAN: the original game of a generator and a discriminator.
 
 Goodfellow et al., 2014 (https://arxiv.org/abs/1406.2661), algorithm 1 with `--critic_turns` for k. `--objective=minimax` is
-the game of the paper's theory, whose generator loss saturates and loses modes; `non_saturating` is what its experiments use.
+the game of the paper's theory, whose generator loss saturates against a good critic and then loses modes; `non_saturating` is
+what its experiments use.
 
-    python experiments/run.py --variant=gan                                 ring
-    python experiments/run.py --variant=gan --objective=minimax             ring, a dependable mode collapse
+    python experiments/run.py --variant=gan
+    python experiments/run.py --variant=gan --objective=minimax --critic_turns=5      a dependable mode collapse
     python experiments/run.py --variant=gan --dataset=digits
 """
 
