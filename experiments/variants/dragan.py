@@ -4,7 +4,7 @@ Kodali et al., 2017 (https://arxiv.org/abs/1705.07215). Differs from the plain G
 where it is taken: about real examples, as far as the noise reaches.
 
     python experiments/run.py --variant=dragan
-    python experiments/run.py --variant=dragan --dataset=digits
+    python experiments/run.py --variant=dragan --dataset=digits --penalty_weight=10
 """
 
 import dataclasses
@@ -16,8 +16,8 @@ from experiments import wiring
 class Config(wiring.PairConfig):
     """DRAGAN."""
 
-    penalty_weight: float = 1.0
-    """Weight of the penalty, lambda in the paper, which has 10."""
+    penalty_weight: float = 0.1
+    """Weight of the penalty, lambda in the paper, which has 10 for images."""
     spread: float = 0.5
     """Reach of the noise in standard deviations of the batch, c in the paper's code."""
 

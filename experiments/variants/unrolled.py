@@ -25,7 +25,7 @@ class Config(wiring.PairConfig):
             raise ValueError(f"--unroll={self.unroll} must not be negative")
 
 
-PRESETS = {"quick": Config()}
+PRESETS = {"quick": Config(steps=4_000, eval_every=2_000, checkpoint_every=2_000)}
 
 
 def experiment(cfg: Config, dataset, axis_name: str | None = None):
