@@ -42,7 +42,7 @@ class RunConfig:
     seed: int = 0
     """Decides initial weights, the order of the data and all noise."""
     seeds: int = 1
-    """Repetitions to train side by side as one program, on one device: seed, seed + 1, ...; scores get means and deviations."""
+    """Repetitions to train side by side as one program, on one device; scores get means and deviations."""
     steps: int = 4000
     """Rounds to play."""
     batch_size: int = 64
@@ -96,8 +96,8 @@ class RunConfig:
                 raise ValueError(f"--{field.name}={value} must be at least {least}")
         if self.seed + self.seeds > 2**32:
             raise ValueError(f"--seed={self.seed} must be below 2**32 - seeds; JAX would cut it to that")
-        if self.seeds > 1 and self.devices > 1:
-            raise ValueError(f"--seeds={self.seeds} trains on one device; leave --devices out")
+        if self.seeds > 1 and (self.devices > 1 or self.parallel not in ("auto", "jit")):
+            raise ValueError(f"--seeds={self.seeds} trains on one device by jit; leave --devices and --parallel out")
 
 
 def parse(argv: Sequence[str], package: str = "experiments.variants") -> tuple[ModuleType, RunConfig]:

@@ -15,6 +15,7 @@ import importlib.metadata
 import json
 import logging
 import pathlib
+import shutil
 import sys
 
 from experiments import config
@@ -50,13 +51,15 @@ def train(module, cfg) -> None:
 
     from jaxgan import data, parallel, runs
     from jaxgan import train as loop
+    from jaxgan.types import UserError
 
     parallel.keep_freed_memory()
     logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax logs a page for a failed save, which the loop tells in a line
     if not jax.config.jax_compilation_cache_dir:
         jax.config.update("jax_compilation_cache_dir", str(config.cache_directory() / "xla"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-    plan = parallel.make_plan(cfg.parallel, 1 if cfg.seeds > 1 else cfg.devices, cfg.batch_size, cfg.precision)
+    mode, devices = ("jit", 1) if cfg.seeds > 1 else (cfg.parallel, cfg.devices)
+    plan = parallel.make_plan(mode, devices, cfg.batch_size, cfg.precision)
     first = plan.mesh.devices.flat[0]
     versions = {name: importlib.metadata.version(name) for name in ("jaxgan", "jax", "flax", "optax", "orbax-checkpoint")}
     device = f"{first.platform} ({first.device_kind}) x {plan.mesh.size}, {plan.mode}, {cfg.precision}"
@@ -73,9 +76,15 @@ def train(module, cfg) -> None:
         "versions": versions,
         "device": device,
     }
+    cadence = loop.Cadence(cfg.log_every, cfg.sample_every, cfg.eval_every, cfg.checkpoint_every)
+    new = not cfg.directory.exists()
     with open_directory(cfg.directory, record):
-        cadence = loop.Cadence(cfg.log_every, cfg.sample_every, cfg.eval_every, cfg.checkpoint_every)
-        loop.run(experiment, cfg.directory, plan, cfg.seed, cadence, cfg.tensorboard, cfg.stop_on_collapse)
+        try:
+            loop.run(experiment, cfg.directory, plan, cfg.seed, cadence, cfg.tensorboard, cfg.stop_on_collapse)
+        except UserError:  # a mistake that only the first round finds; nothing of it should be in the way of the next try
+            if new:
+                shutil.rmtree(cfg.directory)
+            raise
     print(f"done: {cfg.directory}; open {cfg.directory / 'report.html'}")
 
 

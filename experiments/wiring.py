@@ -39,8 +39,6 @@ class PairConfig(RunConfig):
     """Components of a latent; 0 for 2 where examples are points, and 32 for images."""
     critic_turns: int = 1
     """Critic turns a round, k or n_dis in the papers."""
-    gen_batches: int = 1
-    """Batches of latents the generator's turn draws."""
     remat: bool = False
     """Keep the inputs of residual blocks alone for the gradient, and compute their insides anew: less memory, more work."""
     learning_rate: float = 5e-4
@@ -63,7 +61,7 @@ class PairConfig(RunConfig):
 
     def validate(self) -> None:
         super().validate()
-        for name in ("critic_turns", "gen_batches", "gen_width", "disc_width"):
+        for name in ("critic_turns", "gen_width", "disc_width"):
             if getattr(self, name) < 1:
                 raise ValueError(f"--{name}={getattr(self, name)} must be at least 1")
         if self.latent_size < 0:
@@ -181,7 +179,7 @@ def experiment(cfg: PairConfig, dataset, axis_name: str | None, players: dict, i
         draw, shown = batch_at, infer
         batch_at = lambda step: {name: x / extent if name == "real" else x for name, x in draw(step).items()}
         infer = lambda nets, inputs: extent * shown(nets, inputs)
-        judged, variety = (metrics.mode_quality(*modes),), Variety(lambda scores: math.exp(-scores["reverse_kl_all"]), least=0.5)
+        judged, variety = (metrics.mode_quality(*modes),), Variety(lambda scores: math.exp(-scores["reverse_kl"]), least=0.5)
         picture = functools.partial(pictures.scatter, modes=modes.centres)
     elif len(dataset.shape) == 3:
         some = min(2_000, len(dataset.held_out.images))

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.types import Experiment, Game, Metric, Phase
+from jaxgan.types import Experiment, Game, Metric, Phase, Variety
 
 ABREAST = 4  # pictures in a row
 
@@ -15,8 +16,8 @@ ABREAST = 4  # pictures in a row
 def repeat(experiments: Sequence[Experiment]) -> Experiment:
     """Trains repetitions side by side by `vmap`, each with its own initial weights, noise and data, on one device.
 
-    One program is compiled instead of many, and small networks fill the device together. A repetition is not bit for bit the run
-    it would be alone: products of stacked matrices are summed in another order.
+    One program is compiled instead of many. All repetitions draw from one seed's stream, each its own keys, so that none of them
+    is a run that another seed would give alone.
 
     Args:
         experiments: built alike, without an axis name, but for the seed of their batches; of the first, everything else is taken.
@@ -24,7 +25,8 @@ def repeat(experiments: Sequence[Experiment]) -> Experiment:
     Returns:
         An experiment whose state has a leading axis `[repetitions]` on every leaf. `infer` gives `[count, repetitions, ...]`.
         Reported losses are means. Every metric `name` is measured for each repetition and given as its mean, `name`, and its
-        sample standard deviation, `name_sd`. Pictures stand side by side.
+        sample standard deviation, `name_sd`; "variety", which is watched for collapse, is that of the worst one. Pictures stand
+        side by side.
     """
     first, count = experiments[0], len(experiments)
 
@@ -53,18 +55,30 @@ def repeat(experiments: Sequence[Experiment]) -> Experiment:
         phases=tuple(repeated(i, phase) for i, phase in enumerate(first.phases)),
         inputs=first.inputs,
         picture=picture,
-        metrics=tuple(_spread(metric, count) for metric in first.metrics),
-        variety=first.variety,
+        metrics=tuple(_spread(metric, first.variety, count) for metric in first.metrics),
+        variety=first.variety and Variety(lambda scores: scores["variety"], first.variety.least),
     )
 
 
-def _spread(metric: Metric, count: int) -> Metric:
+def _spread(metric: Metric, variety: Variety | None, count: int) -> Metric:
     """Measures every repetition: means under the metric's own names, in its order, then standard deviations."""
 
     def spread(sample, key):
-        own = [metric(lambda key, n, i=i: sample(key, n)[:, i], key) for i in range(count)]
-        values = {name: [scores[name] for scores in own] for name in own[0]}
+        drawn: dict[tuple, Any] = {}
+
+        def of(i):
+            def own(key, n):
+                asked = (np.asarray(jax.random.key_data(key)).tobytes(), n)
+                if asked not in drawn:  # all repetitions come at once
+                    drawn[asked] = sample(key, n)
+                return drawn[asked][:, i]
+
+            return own
+
+        found = [metric(of(i), key) for i in range(count)]
+        values = {name: [scores[name] for scores in found] for name in found[0]}
         means = {name: float(np.mean(value)) for name, value in values.items()}
-        return means | {f"{name}_sd": float(np.std(value, ddof=1)) for name, value in values.items()}
+        worst = {"variety": min(variety.share(scores) for scores in found)} if variety else {}
+        return means | {f"{name}_sd": float(np.std(value, ddof=1)) for name, value in values.items()} | worst
 
     return spread

@@ -19,7 +19,7 @@ def build(module, config, dataset: data.Dataset, axis_name: str | None = None) -
 
     Args:
         module: of `experiments.variants`.
-        config: its `Config`; seeds count up from `config.seed`.
+        config: its `Config`; of several, each has the data of a seed of its own, from `config.seed` on.
         dataset: from `data.load` or `data.blank`.
         axis_name: what the devices stand on; None where there are several seeds.
     """

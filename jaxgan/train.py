@@ -145,7 +145,8 @@ def run(
             bar.say(f"step {step}  " + "  ".join(f"{name} {value:.4g}" for name, value in scores.items()))
             collapse = experiment.variety and step and find_collapse(list(varieties()), experiment.variety.least, last)
             if collapse and stop_on_collapse:
-                raise Collapsed(f"{collapse}: mode collapse; {go_back()}. Try another penalty, objective or learning rate")
+                write_report(workdir)
+                raise Collapsed(f"{collapse}: mode collapse; {go_back()}. Try another objective or penalty in another --workdir")
             if collapse:
                 bar.say(f"warning: {collapse}: mode collapse; --stop_on_collapse would have stopped here")
         if due.sample:

@@ -26,12 +26,14 @@ MAY_IMPORT = {
     "networks": {"types"},
     "nets": {"types", "networks", "nets"},
     "parallel": {"types"},
+    "inception": {"types", "networks", "nets", "parallel"},
     "game": {"types", "parallel", "transforms"},
     **dict.fromkeys(("dynamics", "games"), {"types", "parallel", "game", "dynamics", "games"} | LEAVES),
     **dict.fromkeys(KEEPERS, {"types"} | KEEPERS),
     "report": {"types", "report"} | KEEPERS,
     "train": {"types", "parallel", "report", "sentinel"} | KEEPERS,
     "ensemble": {"types"},
+    "classifier": {"types", "nets"},
     "runs": {"types", "train", "ensemble"} | KEEPERS,
 }  # by room: a module of jaxgan, or a package with all its files
 

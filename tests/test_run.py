@@ -196,3 +196,52 @@ def test_kill_9_and_resume(tmp_path):
     checkpoints.close()
     subprocess.run([*command, f"--workdir={tmp_path / 'cut'}"], env=environment, check=True, stdout=subprocess.DEVNULL)
     assert state_of(tmp_path / "cut", 60) == state_of(tmp_path / "whole", 60)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--variant=tricks", "--minibatch=stddev", "--batch_size=6", "--devices=1"], "no groups of 4"),
+        (["--variant=semi_supervised", "--dataset=ring"], "learns from labelled images"),
+    ],
+)
+def test_a_mistake_that_only_the_first_round_finds_leaves_nothing(tmp_path, capsys, words, says):
+    with pytest.raises(SystemExit) as end:
+        run.main([*words, f"--workdir={tmp_path / 'run'}"])
+    error = capsys.readouterr().err
+    assert end.value.code == 2 and error.startswith("error: ") and says in error and error.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--variant=tricks", "--joint", "--minibatch=discrimination"], "leave --joint out"),
+        (["--variant=wgan", "--beta1=0"], "wgan has RMSProp"),
+        (["--variant=gan", "--seeds=2", "--parallel=shard_map"], "one device"),
+        (["--variant=pacgan", "--packing=3"], "must be at least 1 and divide"),
+        (["--variant=tricks", "--replay=8"], "at least --batch_size=256"),
+        (["--variant=tricks", "--network=resnet", "--dropout=0.5"], "made for --network=mlp"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_one_line(words, says, capsys):
+    with pytest.raises(SystemExit) as end:
+        run.main(words)
+    error = capsys.readouterr().err
+    assert end.value.code == 2 and says in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--variant=tricks", "--replay=16", "--feature_matching"],
+        ["--variant=tricks", "--norm=virtual", "--dropout=0.2", "--instance_noise=0.1", "--latents=spherical"],
+        ["--variant=tricks", "--minibatch=discrimination", "--history=0.01", "--sgd_critic", "--smooth_real=0.9"],
+        ["--variant=gan", "--seeds=2", "--critic_turns=2"],
+    ],
+)
+def test_tricks_and_seeds_train_together(tmp_path, words, capsys):
+    assert run.main([*words, "--steps=2", "--batch_size=16", f"--workdir={tmp_path / 'run'}"]) == 0
+    last = read(tmp_path / "run" / "metrics.jsonl")[-1]
+    assert last["step"] == 2 and np.isfinite(last["eval/mode_kl"])
+    assert ("eval/mode_kl_sd" in last) == ("--seeds=2" in words)

@@ -14,7 +14,7 @@ def test_a_table_trains_its_rows_once_and_measures_every_seed(tmp_path, capfd):
     record = json.loads((tmp_path / "ring.json").read_text())
     (row,) = record["rows"]
     assert (record["table"], record["dataset"], row["method"], row["steps"]) == ("ring", "ring", "PacGAN2", 3)
-    assert row["flags"] == "--variant=pacgan" and len(row["modes"]) == len(row["mode_kl"]) == 2
+    assert row["flags"] == "--variant=pacgan --steps=3" and len(row["modes"]) == len(row["mode_kl"]) == 2
     written = (tmp_path / "ring.md").read_text()
     assert written.splitlines()[-1] == table.line(row) and table.line(row).count("|") == written.splitlines()[0].count("|")
     capfd.readouterr()

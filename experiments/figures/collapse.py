@@ -1,12 +1,13 @@
 """Mode collapse over time, and what cures it: the saturating loss and four others on the ring (A7.1).
 
-One pair of networks, one batch size, one seed, and a critic four times as fast as the generator; only the game differs. The
-saturating loss has no gradient where that critic is sure, and modes are lost or never found. "Captured" asks for one of 2,500
-samples within 3 sigma of a mode, and reverse KL, of all samples counted to their nearest mode, says how evenly modes are served;
-at this budget many samples still lie beside the modes. One run shows what can happen; how often it does takes many seeds.
+One pair of networks, one batch size, one seed, and a critic four times as fast as the generator; the games differ, WGAN-GP's
+critic takes two turns, and SN-hinge's sees the plane enlarged. The saturating loss has no gradient where that critic is sure,
+and modes are lost or never found. "Captured" asks for one of 2,500 samples within 3 sigma of a mode, and reverse KL, of all
+samples counted to their nearest mode, says how evenly modes are served; at this budget many samples still lie beside the
+modes. One run shows what can happen; how often it does takes many seeds.
 
-Reference:
-    Goodfellow et al., 2014, section 3; Lin et al., 2018, section 4.1 (https://arxiv.org/abs/1712.04086) for the protocol.
+Reference: Goodfellow et al., 2014, section 3; Lin et al., 2018, section 4.1 (https://arxiv.org/abs/1712.04086) for the
+protocol.
 """
 
 from typing import NamedTuple

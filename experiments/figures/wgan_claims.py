@@ -5,8 +5,8 @@ Left, a critic with gradient penalty on N(0, 1) and N(1, 1), whose W1 is 1. It m
 
 Right, whole runs on the ring, from the start: the critic's gap `E D(real) - E D(fake)` of WGAN-GP and the value of the original
 game, each beside the exact W1 between samples of its own run. The rank correlations are reported and not promised: a loss is
-comparable within one critic only, and that of a critic which is still catching up says little. At these learning rates lambda is
-1 on the ring; with 10 the run does not settle.
+comparable within one critic only, and that of a critic which is still catching up says little. Lambda is 1 on the ring. Of the
+four claims for WGAN this is the one a single run can show; experiments/table.py measures stability and modes over seeds.
 
 Reference:
     Arjovsky et al., 2017, section 4 and figures 3 and 4 (https://arxiv.org/abs/1701.07875); Gulrajani et al., 2017, section 4

@@ -40,6 +40,6 @@ def experiment(cfg: Config, dataset, axis_name: str | None = None):
     gen, disc, latent = wiring.pieces(cfg, dataset.shape, axis_name)
     noise = parallel.draw(lambda key, count: jax.random.uniform(key, (count, *dataset.shape)), axis_name)
     penalty = penalties.dragan(cfg.penalty_weight, cfg.spread, noise)
-    losses = games.adversarial(gen, disc, objectives.non_saturating(), latent, cfg.gen_batches, penalty, joint=True)
+    losses = games.adversarial(gen, disc, objectives.non_saturating(), latent, penalty=penalty, joint=True)
     players = wiring.players(cfg, dataset.shape, gen, disc, losses)
     return wiring.experiment(cfg, dataset, axis_name, players, games.generate(gen))

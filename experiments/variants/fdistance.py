@@ -35,7 +35,7 @@ def experiment(cfg: Config, dataset, axis_name: str | None = None):
 
     gen, disc, latent = wiring.pieces(cfg, dataset.shape, axis_name)
     objective = objectives.f_distance({"identity": jax.nn.sigmoid, "log": jax.nn.log_sigmoid}[cfg.measure])
-    losses = games.adversarial(gen, disc, objective, latent, cfg.gen_batches, joint=True)
+    losses = games.adversarial(gen, disc, objective, latent, joint=True)
     players = wiring.players(cfg, dataset.shape, gen, disc, losses)
     if cfg.spectral_norm:
         players["disc"] = players["disc"]._replace(transform=transforms.spectral_norm())

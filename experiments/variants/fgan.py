@@ -35,6 +35,6 @@ def experiment(cfg: Config, dataset, axis_name: str | None = None):
 
     gen, disc, latent = wiring.pieces(cfg, dataset.shape, axis_name)
     objective = objectives.f_gan(divergences.BY_NAME[cfg.divergence](), cfg.saturating)
-    losses = games.adversarial(gen, disc, objective, latent, cfg.gen_batches, joint=True)
+    losses = games.adversarial(gen, disc, objective, latent, joint=True)
     players = wiring.players(cfg, dataset.shape, gen, disc, losses)
     return wiring.experiment(cfg, dataset, axis_name, players, games.generate(gen))

@@ -31,6 +31,6 @@ def experiment(cfg: Config, dataset, axis_name: str | None = None):
 
     gen, disc, latent = wiring.pieces(cfg, dataset.shape, axis_name)
     objective = objectives.least_squares(*CODINGS[cfg.coding])
-    losses = games.adversarial(gen, disc, objective, latent, cfg.gen_batches, joint=True)
+    losses = games.adversarial(gen, disc, objective, latent, joint=True)
     players = wiring.players(cfg, dataset.shape, gen, disc, losses)
     return wiring.experiment(cfg, dataset, axis_name, players, games.generate(gen))

@@ -36,7 +36,7 @@ def experiment(cfg: Config, dataset, axis_name: str | None = None):
     from jaxgan import games, objectives, penalties
 
     gen, disc, latent = wiring.pieces(cfg, dataset.shape, axis_name)
-    disc_loss, gen_loss = games.adversarial(gen, disc, objectives.hinge(), latent, cfg.gen_batches, joint=True)
+    disc_loss, gen_loss = games.adversarial(gen, disc, objectives.hinge(), latent, joint=True)
     disc_loss = games.add_term(disc_loss, "disc", penalties.orthogonal(cfg.ortho_weight, cfg.off_diagonal))
     players = wiring.players(cfg, dataset.shape, gen, disc, (disc_loss, gen_loss))
     return wiring.experiment(cfg, dataset, axis_name, players, games.generate(gen))

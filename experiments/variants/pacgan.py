@@ -34,6 +34,6 @@ def experiment(cfg: Config, dataset, axis_name: str | None = None):
 
     gen, disc, latent = wiring.pieces(cfg, dataset.shape, axis_name)
     disc = networks.pack(disc, cfg.packing)
-    losses = games.adversarial(gen, disc, objectives.non_saturating(), latent, cfg.gen_batches, joint=True)
+    losses = games.adversarial(gen, disc, objectives.non_saturating(), latent, joint=True)
     players = wiring.players(cfg, dataset.shape, gen, disc, losses)
     return wiring.experiment(cfg, dataset, axis_name, players, games.generate(gen))

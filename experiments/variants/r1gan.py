@@ -41,6 +41,6 @@ def experiment(cfg: Config, dataset, axis_name: str | None = None):
     gen, disc, latent = wiring.pieces(cfg, dataset.shape, axis_name)
     penalty = (penalties.r2 if cfg.where_fake else penalties.r1)(cfg.gamma)
     objective = objectives.non_saturating()
-    losses = games.adversarial(gen, disc, objective, latent, cfg.gen_batches, penalty, cfg.penalty_every, joint=True)
+    losses = games.adversarial(gen, disc, objective, latent, penalty=penalty, penalty_every=cfg.penalty_every, joint=True)
     players = wiring.players(cfg, dataset.shape, gen, disc, losses)
     return wiring.experiment(cfg, dataset, axis_name, players, games.generate(gen))

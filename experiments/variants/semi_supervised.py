@@ -42,9 +42,11 @@ def experiment(cfg: Config, dataset, axis_name: str | None = None):
     from jaxgan.networks import compute_in, from_linen
     from jaxgan.types import UserError
 
-    if not dataset.num_classes:
-        raise UserError(f"{cfg.dataset} has no labels, which --variant=semi_supervised learns from; take digits, for one")
-    if len(dataset.shape) == 3 and cfg.labelled:
+    if len(dataset.shape) != 3 or not dataset.num_classes:
+        raise UserError(
+            f"--variant=semi_supervised learns from labelled images, which {cfg.dataset} has not; take digits, for one"
+        )
+    if cfg.labelled:
         labels = np.asarray(dataset.train.labels)
         told = np.random.default_rng(0).permutation(len(labels))[: cfg.labelled]
         hidden = np.full_like(labels, -1)

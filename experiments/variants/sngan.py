@@ -20,6 +20,13 @@ class Config(wiring.PairConfig):
 
     objective: Literal["hinge", "non_saturating"] = "hinge"
     """What the players play for; the paper reports both."""
+    gen_batches: int = 1
+    """Batches of latents the generator's turn draws."""
+
+    def validate(self) -> None:
+        super().validate()
+        if self.gen_batches < 1:
+            raise ValueError(f"--gen_batches={self.gen_batches} must be at least 1")
 
 
 PRESETS = {

@@ -44,7 +44,7 @@ class Config(wiring.PairConfig):
     history: float = 0.0
     """Weight of the pull towards the mean of all earlier parameters, for both players."""
     sgd_critic: bool = False
-    """Train the critic by plain gradient descent."""
+    """Train the critic by plain gradient descent; betas are the generator's alone then."""
 
     def validate(self) -> None:
         super().validate()
@@ -60,6 +60,8 @@ class Config(wiring.PairConfig):
             raise ValueError(f"--replay={self.replay} must be at least --batch_size={self.batch_size}, or 0")
         if self.replay and (self.joint or self.instance_noise):
             raise ValueError("--replay is made for a critic without --joint and --instance_noise; take one or the other")
+        if self.joint and self.minibatch == "discrimination":
+            raise ValueError("--minibatch=discrimination would compare real examples with generated ones; leave --joint out")
         layers = self.minibatch != "none" or self.norm != "none" or self.dropout or self.feature_matching
         if layers and self.network != "mlp":
             raise ValueError(f"--network={self.network} has none of these layers; --minibatch, --norm, --dropout and "
@@ -82,12 +84,12 @@ def experiment(cfg: Config, dataset, axis_name: str | None = None):
     latent = parallel.draw(inputs, axis_name)
     objective = objectives.smooth_labels(objectives.non_saturating(), cfg.smooth_real, cfg.smooth_fake)
     if cfg.replay:
-        disc = games.with_pool(disc, cfg.replay)
+        disc, features = games.with_pool(disc, cfg.replay), games.with_pool(features, cfg.replay)
         losses = games.replayed(gen, disc, objective, latent, axis_name)
     else:
         noise = parallel.draw(lambda key, count: jax.random.normal(key, (count, *dataset.shape)), axis_name)
         augment = games.instance_noise(cfg.instance_noise, cfg.steps, noise) if cfg.instance_noise else None
-        losses = games.adversarial(gen, disc, objective, latent, cfg.gen_batches, joint=cfg.joint, augment=augment)
+        losses = games.adversarial(gen, disc, objective, latent, joint=cfg.joint, augment=augment)
     if cfg.feature_matching:
         losses = losses[0], games.feature_matching(gen, features, latent, axis_name)
     players = wiring.players(cfg, dataset.shape, gen, disc, losses)

@@ -35,7 +35,7 @@ def experiment(cfg: Config, dataset, axis_name: str | None = None):
     from jaxgan import dynamics, games, objectives
 
     gen, disc, latent = wiring.pieces(cfg, dataset.shape, axis_name)
-    losses = games.adversarial(gen, disc, objectives.non_saturating(), latent, cfg.gen_batches, joint=True)
+    losses = games.adversarial(gen, disc, objectives.non_saturating(), latent, joint=True)
     players = wiring.players(cfg, dataset.shape, gen, disc, losses)
     rate = wiring.schedule(cfg, cfg.disc_learning_rate or cfg.learning_rate, cfg.critic_turns)
     # Its optimiser is differentiated: where a gradient is zero, the derivative of Adam's square root is finite with eps_root.

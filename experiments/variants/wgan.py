@@ -24,6 +24,9 @@ class Config(wiring.PairConfig):
         super().validate()
         if self.clip <= 0:
             raise ValueError(f"--clip={self.clip} must be above 0")
+        for field in dataclasses.fields(wiring.PairConfig):
+            if field.name in ("beta1", "beta2") and getattr(self, field.name) != field.default:
+                raise ValueError(f"--{field.name} is Adam's, and wgan has RMSProp; leave it out")
 
 
 PRESETS = {
@@ -42,7 +45,7 @@ def experiment(cfg: Config, dataset, axis_name: str | None = None):
     from jaxgan import games, objectives, transforms
 
     gen, disc, latent = wiring.pieces(cfg, dataset.shape, axis_name)
-    losses = games.adversarial(gen, disc, objectives.wasserstein(), latent, cfg.gen_batches, joint=True)
+    losses = games.adversarial(gen, disc, objectives.wasserstein(), latent, joint=True)
     players = wiring.players(cfg, dataset.shape, gen, disc, losses)
     rate = wiring.schedule(cfg, cfg.disc_learning_rate or cfg.learning_rate, cfg.critic_turns)
     clipped = optax.chain(optax.rmsprop(rate), transforms.clip_weights(cfg.clip))

@@ -21,11 +21,15 @@ class Config(wiring.PairConfig):
     """Weight of the penalty, lambda in the paper."""
     one_sided: bool = False
     """Punish slopes above one alone (WGAN-LP)."""
+    gen_batches: int = 1
+    """Batches of latents the generator's turn draws."""
 
     def validate(self) -> None:
         super().validate()
         if self.penalty_weight < 0:
             raise ValueError(f"--penalty_weight={self.penalty_weight} must not be negative")
+        if self.gen_batches < 1:
+            raise ValueError(f"--gen_batches={self.gen_batches} must be at least 1")
 
 
 PRESETS = {
