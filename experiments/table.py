@@ -37,11 +37,11 @@ METHODS = {
     "SN-GAN, hinge": "sngan --steps=6000 --batch_size=256",
     "orthogonal, hinge": "orthogan",
     "PacGAN2": "pacgan",
-    "unrolled": "unrolled",
     "VEEGAN": "veegan",
     "f-GAN, KL": "fgan --divergence=kl",
     "f-GAN, squared Hellinger": "fgan --divergence=squared_hellinger",
     "F-distance": "fdistance",
+    "unrolled": "unrolled",
 }
 TRICKS = {
     "plain": "tricks",

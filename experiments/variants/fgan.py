@@ -24,6 +24,13 @@ class Config(wiring.PairConfig):
     """Which f; see jaxgan.divergences. alpha has a = 1/2, the weighted Jensen-Shannon pi = 0.3."""
     saturating: bool = False
     """The generator minimises the bound itself, as in the paper's equation 6, instead of raising E[T]."""
+    gamma: float = 0.1
+    """Weight of R1, half the squared slope at the data; conjugates grow as fast as exp, and without it some games diverge."""
+
+    def validate(self) -> None:
+        super().validate()
+        if self.gamma < 0:
+            raise ValueError(f"--gamma={self.gamma} must not be negative")
 
 
 PRESETS = {"quick": Config()}
@@ -31,10 +38,11 @@ PRESETS = {"quick": Config()}
 
 def experiment(cfg: Config, dataset, axis_name: str | None = None):
     """Wires the game; `dataset` is a `data.Dataset`, `axis_name` what the devices stand on."""
-    from jaxgan import divergences, games, objectives
+    from jaxgan import divergences, games, objectives, penalties
 
     gen, disc, latent = wiring.pieces(cfg, dataset.shape, axis_name)
     objective = objectives.f_gan(divergences.BY_NAME[cfg.divergence](), cfg.saturating)
-    losses = games.adversarial(gen, disc, objective, latent, joint=True)
+    penalty = penalties.r1(cfg.gamma) if cfg.gamma else None
+    losses = games.adversarial(gen, disc, objective, latent, penalty=penalty, joint=True)
     players = wiring.players(cfg, dataset.shape, gen, disc, losses)
     return wiring.experiment(cfg, dataset, axis_name, players, games.generate(gen))
