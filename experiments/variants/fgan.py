@@ -1,7 +1,7 @@
 """f-GAN: the variational game of any f-divergence.
 
 Nowozin et al., 2016 (https://arxiv.org/abs/1606.00709). The critic maximises a lower bound of the divergence; the generator
-minimises it (`--saturating`), or raises its scores.
+minimises it (`--saturating`), or raises its scores. Beyond the paper, the critic is flattened at the data (`--gamma`).
 
     python experiments/run.py --variant=fgan --divergence=kl
     python experiments/run.py --variant=fgan --divergence=squared_hellinger --dataset=grid
