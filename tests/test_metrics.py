@@ -9,6 +9,8 @@ from jaxgan import metrics
 from jaxgan.metrics import features
 from jaxgan.types import UserError
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*Frechet distance is biased upwards")
+
 X = waves((30, 6))
 Y = 1.2 * waves((24, 6), 1.37, 0.3) + 0.2
 REAL = waves((15, 2))

@@ -53,7 +53,13 @@ def paired(real, fake, least=2) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         UserError: not two matrices of one width, fewer rows than `least`, or a NaN or infinite feature.
     """
-    real, fake = np.asarray(real, np.float64), np.asarray(fake, np.float64)
+    real, fake = checked(real, fake, least)
+    return real.astype(np.float64, copy=False), fake.astype(np.float64, copy=False)
+
+
+def checked(real, fake, least=2) -> tuple[np.ndarray, np.ndarray]:
+    """Does what `paired` does, but leaves the numbers' type: half the memory, where float64 is made block by block."""
+    real, fake = np.asarray(real), np.asarray(fake)
     if real.ndim != 2 or fake.ndim != 2 or real.shape[1] != fake.shape[1] or real.shape[1] == 0:
         raise UserError(f"features must be two matrices [n, d] of one width d, not {real.shape} (real) and {fake.shape} (fake)")
     for name, rows in (("real", real), ("fake", fake)):
