@@ -33,6 +33,7 @@ ABOUT = {
     "reverse_kl": ("reverse KL", "the same over samples of high quality alone; lower is better"),
     "modes": ("modes", "modes with at least one sample of high quality"),
     "high_quality": ("share", "share of samples within three standard deviations of a mode; 0.989 for real data"),
+    "variety": ("share", "share of the data's variety that the worst repetition has"),
     "duplicates": ("share", "share of samples that have a copy; about 0 for real data"),
 }
 
@@ -95,6 +96,101 @@ def write_report(workdir) -> Path:
     unfinished.write_text(page, encoding="utf-8")
     os.replace(unfinished, path)
     return path
+
+
+def write_comparison(workdirs, path) -> Path:
+    """Builds one page of several runs: their scores, their curves over each other and their last samples side by side.
+
+    Args:
+        workdirs: run directories, as `write_report` reads them; `evaluation.json` of `experiments/evaluate.py`, too.
+        path: where to write the page, which needs no network and no other file.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        UserError: fewer than two runs, one of them no directory, or a file in it that cannot be understood.
+    """
+    workdirs = [Path(workdir) for workdir in workdirs]
+    if len(workdirs) < 2:
+        raise UserError("a comparison takes two runs or more")
+    missing = [str(workdir) for workdir in workdirs if not workdir.is_dir()]
+    if missing:
+        raise UserError(f"no run directory at {', '.join(missing)}")
+    names = _told_apart(workdirs)
+    rows = [rows_by_step(journal.read(workdir / "metrics.jsonl")) for workdir in workdirs]
+    body = [
+        f"<header><h1>{len(workdirs)} runs</h1></header>",
+        _evaluations(names, [_read_config(workdir / "evaluation.json") for workdir in workdirs]),
+        _last_samples(names, workdirs),
+        _curves_together(names, rows),
+        "<div class=pair>",
+        *(_facts(name, _read_config(workdir / "config.json").get("config", {})) for name, workdir in zip(names, workdirs)),
+        "</div>",
+    ]
+    page = PAGE.format(title="comparison", style=STYLE, body="\n".join(part for part in body if part))
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def _told_apart(workdirs):
+    """Directories' own names, or their whole paths where two are the same."""
+    names = [workdir.resolve().name for workdir in workdirs]
+    return names if len(set(names)) == len(names) else [str(workdir.resolve()) for workdir in workdirs]
+
+
+def _evaluations(names, records):
+    """Scores by protocol, a column a run: only what was measured alike stands in one row."""
+    found = {}
+    protocols = {}
+    for name, record in zip(names, records, strict=True):
+        protocols |= record.get("protocols", {})
+        for score in record.get("scores", []):
+            place = (score["metric"], score["which"], score["protocol"])
+            found.setdefault(place, {})[name] = score
+    if not found:
+        return ""
+    head = "".join(f"<th>{escape(name)}</th>" for name in names)
+    lines = []
+    for (metric, which, protocol), own in found.items():
+        cells = "".join(f"<td>{_number(own[name]['value']) if name in own else ''}</td>" for name in names)
+        lines.append(f"<tr><td>{escape(metric)}, {escape(which)}, {escape(protocol)}</td>{cells}</tr>")
+    notes = "".join(
+        f"<dt>{escape(known)}</dt><dd>{escape('; '.join(f'{key} {value}' for key, value in protocol.items()))}</dd>"
+        for known, protocol in protocols.items()
+    )
+    return (
+        "<section><h2>Scores</h2><div class=scroll><table class=numbers>"
+        f"<thead><tr><th>metric, checkpoint, protocol</th>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+        f"<p class=quiet>Scores of different protocols must not be compared.</p><dl class=quiet>{notes}</dl></section>"
+    )
+
+
+def _last_samples(names, workdirs):
+    figures = []
+    for name, workdir in zip(names, workdirs, strict=True):
+        grids = sorted((path for path in (workdir / "samples").glob("*.png") if path.stem.isdecimal()), key=_step)
+        if grids:
+            figures.append(_figure(_grid_uri(grids[-1]), f"{name}, step {_step(grids[-1]):,}", f"Samples of {name}"))
+    return f"<section><h2>Samples</h2><div class=pair>{''.join(figures)}</div></section>" if figures else ""
+
+
+def _curves_together(names, rows):
+    """One chart a quantity that more than one run has, a curve a run."""
+    quantities = {}
+    for name, own in zip(names, rows, strict=True):
+        for chart in charts(own):
+            for series in chart.series:
+                title = chart.title if chart.title == series.name else f"{chart.title}: {series.name}"
+                quantities.setdefault(title, chart._replace(title=title, series=[])).series.append(series._replace(name=name))
+    figures = "".join(
+        f"<figure><figcaption>{escape(chart.title)}{_legend(chart)}</figcaption>{svg(chart)}</figure>"
+        for chart in quantities.values()
+        if len(chart.series) > 1
+    )
+    return f"<section><h2>Curves</h2><div class=charts>{figures}</div></section>" if figures else ""
 
 
 def rows_by_step(lines) -> list[dict]:
