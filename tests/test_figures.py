@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments.figures import bounds, gaussian_fits, parallel_lines, slopes, transport_plans
+from experiments.figures import bounds, gaussian_fits, parallel_lines, slopes, transport_plans, wgan_claims
 from jaxgan import divergences
 
 
@@ -14,6 +14,26 @@ def test_bounds_are_met_from_below_a3_3():
         assert told["greatest bound of all moments"] <= told["divergence"]
         assert told["share"] > 0.95
         assert abs(told["bound on fresh samples"] - told["bound"]) < 4 * told["its standard error"], name
+
+
+@pytest.mark.slow
+def test_every_trained_bound_comes_within_a_twentieth_of_its_divergence_and_not_above_a3_3():
+    """On fresh samples a bound may lie above by chance, not by more than three standard errors."""
+    _, numbers = bounds.make()
+    found = {name: own for name, own in numbers.items() if isinstance(own, dict)}
+    assert set(found) == set(divergences.BY_NAME)
+    for name, own in found.items():
+        assert 0.95 < own["share"] < 1 + 1e-6, name
+        assert own["bound on fresh samples"] < own["divergence"] + 3 * own["its standard error"], name
+
+
+@pytest.mark.slow
+def test_a_penalised_critic_estimates_w1_with_slope_one_a3_6_a4_3():
+    """How well losses follow W1 is reported, and not promised, but for its order."""
+    _, numbers = wgan_claims.make()
+    value = lambda words: next(own for name, own in numbers.items() if words in name)
+    assert abs(value("critic's estimate") - 1) < 0.1 and abs(value("mean slope") - 1) < 0.1
+    assert value("WGAN-GP: Spearman") > value("original GAN: Spearman")
 
 
 def test_best_gaussians_a3_5_b1b():

@@ -157,7 +157,7 @@ def test_f_distances_of_samples_come_closer_with_their_size_a2_7():
     for name in f_distance.PHIS:
         small, large = numbers[f"{name}, small net: root mean square error by sample size"].values()
         assert large < small / 3  # the square root of 30 is 5.5
-    assert abs(numbers["log, small net: one law and itself"]) < 1e-3
+    assert abs(numbers["phi = log, small net: one law and itself"]) < 1e-3
 
 
 def test_conjugates_are_envelopes_of_lines_and_convex_a3_2():

@@ -53,7 +53,7 @@ def make(critic_turns=1000, rounds=1000):
 def lone_critic(axes, turns, weight=10.0):
     """Trains a critic on N(0, 1) and N(1, 1) and looks at its estimate and its slopes."""
     shifted = lambda key, count: 1 + jax.random.normal(key, (count, 1))
-    adam = optax.adam(optax.cosine_decay_schedule(2e-3, turns), b1=0.5, b2=0.9)
+    adam = optax.adam(optax.cosine_decay_schedule(2e-3, turns))
     critic = _critic.alone(objectives.wasserstein(), shifted, 1, adam, penalty=penalties.gradient_penalty(weight))
     draw = lambda key: {"real": shifted(key, 1024)[None] - 1}
     state, _ = figures.play(critic, draw, turns, critic.init(jax.random.key(0)), jax.random.key(1))
