@@ -1,7 +1,8 @@
 """Unrolled GAN: a generator that sees how the critic would answer, and lowers its loss after that answer.
 
 Metz et al., 2017 (https://arxiv.org/abs/1611.02163). Differs from the plain GAN in the round alone: the generator's gradient
-flows through `--unroll` turns of the critic and of its optimiser.
+flows through `--unroll` turns of the critic and of its optimiser. Learning rates are those of the paper's ring: with a critic
+as fast as the generator its answers are long steps, and modes are lost.
 
     python experiments/run.py --variant=unrolled
     python experiments/run.py --variant=unrolled --unroll=0         the same without looking ahead
@@ -25,7 +26,7 @@ class Config(wiring.PairConfig):
             raise ValueError(f"--unroll={self.unroll} must not be negative")
 
 
-PRESETS = {"quick": Config(steps=4_000, eval_every=2_000, checkpoint_every=2_000)}
+PRESETS = {"quick": Config(steps=3_000, learning_rate=1e-3, disc_learning_rate=1e-4)}
 
 
 def experiment(cfg: Config, dataset, axis_name: str | None = None):
