@@ -3,56 +3,19 @@
 import base64
 import io
 import json
-import math
 import os
 from html import escape
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
 from PIL import Image
 
 from jaxgan import journal
+from jaxgan.charts import DRAWN_POINTS, about, charts, finite, legend, number, svg
 from jaxgan.pictures import evenly
 from jaxgan.types import UserError
 
 THUMBNAILS = 12
 EMBEDDED_BYTES = 3_000_000  # a larger grid is shrunk, a larger animation is left beside the page
-DRAWN_POINTS = 200  # a longer curve is drawn as means of stretches, with a band
-MARKED_POINTS = 40  # a shorter curve has a dot for each value, which names it under the pointer
-SHARES = ("precision", "recall", "density", "coverage")
-ABOUT = {
-    "fid64": ("Fréchet distance on 64 pixels", "Fréchet distance on 8 × 8 pixels, which is not Inception FID; lower is better"),
-    "kid": ("kernel distance", "kernel distance (squared MMD) on the same features; lower is better, about 0 for real data"),
-    "precision": ("share", "share of samples that lie among real examples"),
-    "recall": ("share", "share of real examples that lie among samples"),
-    "density": ("share", "how deep samples lie among real examples, about 1 for real data"),
-    "coverage": ("share", "share of real examples with a sample close by"),
-    "mode_kl": ("KL", "how far shares of modes and of samples outside them are from real data's; lower is better"),
-    "reverse_kl_all": ("reverse KL", "how far modes are from equal shares, each sample counted to its nearest; lower is better"),
-    "reverse_kl": ("reverse KL", "the same over samples of high quality alone; lower is better"),
-    "modes": ("modes", "modes with at least one sample of high quality"),
-    "high_quality": ("share", "share of samples within three standard deviations of a mode; 0.989 for real data"),
-    "variety": ("share", "share of the data's variety that the worst repetition has"),
-    "duplicates": ("share", "share of samples that have a copy; about 0 for real data"),
-}
-
-
-class Series(NamedTuple):
-    """One curve: its name, and finite values at increasing steps."""
-
-    name: str
-    steps: list[int]
-    values: list[float]
-
-
-class Chart(NamedTuple):
-    """Curves that share a vertical axis labelled `unit`; a `wide` quantity may run over decades, which asks for a log scale."""
-
-    title: str
-    unit: str
-    wide: bool
-    series: list[Series]
 
 
 def write_report(workdir) -> Path:
@@ -155,7 +118,7 @@ def _evaluations(names, records):
     head = "".join(f"<th>{escape(name)}</th>" for name in names)
     lines = []
     for (metric, which, protocol), own in found.items():
-        cells = "".join(f"<td>{_number(own[name]['value']) if name in own else ''}</td>" for name in names)
+        cells = "".join(f"<td>{number(own[name]['value']) if name in own else ''}</td>" for name in names)
         lines.append(f"<tr><td>{escape(metric)}, {escape(which)}, {escape(protocol)}</td>{cells}</tr>")
     notes = "".join(
         f"<dt>{escape(known)}</dt><dd>{escape('; '.join(f'{key} {value}' for key, value in protocol.items()))}</dd>"
@@ -186,7 +149,7 @@ def _curves_together(names, rows):
                 title = chart.title if chart.title == series.name else f"{chart.title}: {series.name}"
                 quantities.setdefault(title, chart._replace(title=title, series=[])).series.append(series._replace(name=name))
     figures = "".join(
-        f"<figure><figcaption>{escape(chart.title)}{_legend(chart)}</figcaption>{svg(chart)}</figure>"
+        f"<figure><figcaption>{escape(chart.title)}{legend(chart)}</figcaption>{svg(chart)}</figure>"
         for chart in quantities.values()
         if len(chart.series) > 1
     )
@@ -228,11 +191,7 @@ def _measured(rows):
 def _best(found, names):
     """`(name, index into found)` of the lowest value of what is measured first: the loop's rule for its best checkpoint."""
     values = [scores.get(names[0]) for _, scores in found]
-    return names[0], min((i for i, value in enumerate(values) if _finite(value)), key=lambda i: values[i], default=None)
-
-
-def _finite(value):
-    return isinstance(value, int | float) and math.isfinite(value)
+    return names[0], min((i for i, value in enumerate(values) if finite(value)), key=lambda i: values[i], default=None)
 
 
 def _summary(steps, rows, found, names):
@@ -240,15 +199,15 @@ def _summary(steps, rows, found, names):
         return "No step has been logged yet."
     last = rows[-1]["step"]
     parts = [f"Step {last:,} of {steps:,}" if isinstance(steps, int) else f"Step {last:,}"]
-    seconds = next((row["time"] for row in reversed(rows) if _finite(row.get("time"))), None)
+    seconds = next((row["time"] for row in reversed(rows) if finite(row.get("time"))), None)
     if seconds is not None:
         parts[0] += f" after {_duration(seconds)}"
     if found:
         step, scores = found[-1]
-        parts.append(f"At step {step:,}: " + ", ".join(f"{name} {_number(value)}" for name, value in scores.items()))
+        parts.append(f"At step {step:,}: " + ", ".join(f"{name} {number(value)}" for name, value in scores.items()))
         deciding, index = _best(found, names)
         if index is not None:
-            parts.append(f"Best {deciding}: {_number(found[index][1][deciding])} at step {found[index][0]:,}")
+            parts.append(f"Best {deciding}: {number(found[index][1][deciding])} at step {found[index][0]:,}")
     return ". ".join(parts) + "."
 
 
@@ -256,12 +215,6 @@ def _duration(seconds):
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
-
-
-def _number(value):
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}" if 1e-3 <= abs(value) < 100 else f"{value:.4g}"
 
 
 def _scores(found, names):
@@ -272,26 +225,15 @@ def _scores(found, names):
     lines = []
     for i, (step, scores) in enumerate(found):
         marks = [mark for mark, here in (("best", i == best), ("final", i == len(found) - 1)) if here]
-        cells = "".join(f"<td>{escape(_number(scores[name])) if name in scores else ''}</td>" for name in names)
+        cells = "".join(f"<td>{escape(number(scores[name])) if name in scores else ''}</td>" for name in names)
         lines.append(f"<tr class='{' '.join(marks)}'><td>{step:,}</td>{cells}<td>{', '.join(marks)}</td></tr>")
-    notes = "".join(f"<dt>{escape(name)}</dt><dd>{escape(_about(name)[1])}</dd>" for name in names if _about(name)[1])
+    notes = "".join(f"<dt>{escape(name)}</dt><dd>{escape(about(name)[1])}</dd>" for name in names if about(name)[1])
     return (
         "<section><h2>Scores</h2><div class=scroll><table class=numbers>"
         f"<thead><tr><th>step</th>{head}<th></th></tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
         f"<p class=quiet>Best is the lowest {escape(deciding)}. Compare scores only at one held-out set and sample count.</p>"
         f"<dl class=quiet>{notes}</dl></section>"
     )
-
-
-def _about(name):
-    """`(axis label, explanation)` of a measurement."""
-    features = name.removeprefix("frechet")
-    if features != name and features.isdigit():
-        label = f"Fréchet distance on {features} features"
-        return label, f"{label}; lower is better"
-    if name.endswith("_sd"):
-        return _about(name.removesuffix("_sd"))[0], "standard deviation over seeds"
-    return ABOUT.get(name, (name, ""))
 
 
 # Pictures
@@ -343,47 +285,10 @@ def _thumbnail_uri(path, side=280):
 # Curves
 
 
-def charts(rows) -> list[Chart]:
-    """Sorts everything measured over the steps into charts: losses together, critic scores together, shares together.
-
-    Args:
-        rows: as `rows_by_step` gives them; values that are not finite numbers are left out.
-
-    Returns:
-        Losses first, then critic scores, measurements and whatever else a player reports, speed last.
-    """
-    curves = {}
-    for row in rows:
-        for key, value in row.items():
-            if _finite(value):
-                steps, values = curves.setdefault(key, ([], []))
-                steps.append(row["step"])
-                values.append(value)
-    places = {}
-    for key, curve in curves.items():
-        if key not in ("step", "time"):
-            places.setdefault(_place(key), []).append(Series(key.removeprefix("eval/"), *curve))
-    return [Chart(*place[1:], places[place]) for place in sorted(places, key=lambda place: place[0])]
-
-
-def _place(key):
-    """`(position, title, unit, wide)` of the chart that a logged quantity belongs to."""
-    quantity = key.rpartition("/")[2]
-    if key.startswith("eval/"):
-        if quantity in SHARES:
-            return 3, "precision and recall", "share", False
-        return 2, quantity, _about(quantity)[0], True
-    if quantity == "loss":
-        return 0, "losses", "loss", False
-    if quantity in ("real", "fake"):
-        return 1, "critic scores", "mean score", False
-    return (5, "speed", "images per second", False) if key == "images_per_second" else (4, key, quantity, False)
-
-
 def _curves(rows):
     drawn = charts(rows)
     figures = "".join(
-        f"<figure><figcaption>{escape(chart.title)}{_legend(chart)}</figcaption>{svg(chart)}</figure>" for chart in drawn
+        f"<figure><figcaption>{escape(chart.title)}{legend(chart)}</figcaption>{svg(chart)}</figure>" for chart in drawn
     )
     thinned = any(len(series.steps) > DRAWN_POINTS for chart in drawn for series in chart.series)
     note = (
@@ -394,115 +299,12 @@ def _curves(rows):
     return f"<section><h2>Curves</h2><div class=charts>{figures}</div>{note}</section>" if drawn else ""
 
 
-def _legend(chart):
-    if len(chart.series) == 1:
-        return ""
-    swatch = '<svg width=26 height=8 aria-hidden=true><line x1=0 y1=4 x2=26 y2=4 class="line c{}"/></svg>'
-    return "".join(f" <span>{swatch.format(i % 6)} {escape(series.name)}</span>" for i, series in enumerate(chart.series))
-
-
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 420, 240, 62, 22, 8, 40
-
-
-def svg(chart: Chart) -> str:
-    """Draws a chart as inline SVG whose colours, dashes and type come from the page's style.
-
-    The vertical axis of a `wide` quantity is logarithmic where all values are positive and span more than a factor of ten.
-    """
-    curves = [_thinned(series) for series in chart.series]
-    values = np.concatenate([np.concatenate(curve[1:]) for curve in curves])
-    low, high, last = values.min(), values.max(), max(series.steps[-1] for series in chart.series)
-    log = chart.wide and low > 0 and high / low > 10
-    bend = np.log if log else np.asarray
-    right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
-    x_ticks = [tick for tick in _ticks(0, last) if tick <= last]
-    y_ticks = _log_ticks(low, high) if log else _ticks(low, high)
-    across = _scale(0, last, LEFT, right)
-    upwards = _scale(*bend([y_ticks[0], y_ticks[-1]]), bottom, TOP)
-
-    def points(steps, heights):
-        return list(zip(across(steps).round(1).tolist(), upwards(bend(heights)).round(1).tolist(), strict=True))
-
-    def path(*corners):
-        return " ".join(f"{x},{y}" for x, y in corners)
-
-    parts = []
-    for (_, y), tick in zip(points(np.zeros(len(y_ticks)), y_ticks), y_ticks, strict=True):
-        parts.append(
-            f'<line x1="{LEFT}" y1="{y}" x2="{right}" y2="{y}" class="rule"/>'
-            f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_tick(tick)}</text>'
-        )
-    for x, tick in zip(across(x_ticks), x_ticks, strict=True):
-        parts.append(f'<text x="{x:.1f}" y="{bottom + 16}" text-anchor="middle">{_tick(tick)}</text>')
-    for i, (series, (steps, means, below, above)) in enumerate(zip(chart.series, curves, strict=True)):
-        curve = points(steps, means)
-        if len(series.steps) > DRAWN_POINTS:
-            band = path(*points(steps, above), *reversed(points(steps, below)))
-            parts.append(f'<polygon points="{band}" class="band f{i % 6}"/>')
-        parts.append(f'<polyline points="{path(*curve)}" class="line c{i % 6}"/>')
-        if len(curve) <= MARKED_POINTS:
-            parts += [
-                f'<circle cx="{x}" cy="{y}" r="2.5" class="f{i % 6}">'
-                f"<title>{escape(series.name)}, step {step:,}: {_number(value)}</title></circle>"
-                for (x, y), step, value in zip(curve, series.steps, series.values, strict=True)
-            ]
-    side = f"translate(12 {(TOP + bottom) / 2}) rotate(-90)"
-    parts.append(
-        f'<text x="{(LEFT + right) / 2}" y="{HEIGHT - 6}" text-anchor="middle">step</text>'
-        f'<text transform="{side}" text-anchor="middle">{escape(chart.unit)}</text>'
-    )
-    if log:
-        parts.append(f'<text x="{right}" y="{TOP + 14}" text-anchor="end">log scale</text>')
-    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(chart.title)} over steps">{"".join(parts)}</svg>'
-
-
-def _thinned(series):
-    """`(steps, means, 10th, 90th percentiles)` over at most `DRAWN_POINTS` stretches of equal length; short series unchanged."""
-    steps, values = np.asarray(series.steps, float), np.asarray(series.values, float)
-    if len(steps) <= DRAWN_POINTS:
-        return steps, values, values, values
-    stretches = np.array_split(values, DRAWN_POINTS)
-    centres = [part.mean() for part in np.array_split(steps, DRAWN_POINTS)]
-    below, above = np.transpose([np.percentile(part, (10, 90)) for part in stretches])
-    return np.array(centres), np.array([part.mean() for part in stretches]), below, above
-
-
-def _scale(low, high, start, end):
-    """The linear map of [low, high] onto [start, end]; where those are one value, it goes to the middle."""
-    if high == low:
-        return lambda values: np.full(np.shape(values), (start + end) / 2)
-    return lambda values: start + (np.asarray(values, float) - low) / (high - low) * (end - start)
-
-
-def _ticks(low, high, count=5):
-    """About `count` round numbers that enclose [low, high]."""
-    if low == high:
-        return [float(low)]
-    rough = (high - low) / count
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
-    return [i * step for i in range(math.floor(low / step), math.ceil(high / step) + 1)]
-
-
-def _log_ticks(low, high):
-    """Round numbers that enclose [low, high]: powers of ten, and 2 and 5 times them where those are few."""
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    candidates = [10.0**power * factor for power in powers for factor in ((1, 2, 5) if len(powers) < 5 else (1,))]
-    start = max((tick for tick in candidates if tick <= low), default=candidates[0])
-    end = min((tick for tick in candidates if tick >= high), default=candidates[-1])
-    return [tick for tick in candidates if start <= tick <= end]
-
-
-def _tick(value):
-    return f"{value:,.0f}" if abs(value) >= 1000 and value == round(value) else f"{value:.6g}"
-
-
 # Tables of facts
 
 
 def _facts(title, facts):
     rows = "".join(f"<tr><th>{escape(key)}</th><td>{escape(value)}</td></tr>" for key, value in _flat(facts))
-    return f"<section><h2>{title}</h2><div class=scroll><table>{rows}</table></div></section>" if rows else ""
+    return f"<section><h2>{escape(title)}</h2><div class=scroll><table>{rows}</table></div></section>" if rows else ""
 
 
 def _flat(facts, prefix=""):

@@ -4,7 +4,6 @@ import functools
 import gzip
 import os
 import pickle
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -15,8 +14,6 @@ from sklearn.datasets import load_digits
 from jaxgan import data
 from jaxgan.data import images, tfds, toys
 from jaxgan.types import UserError
-
-FASHION = Path("/usr/share/datasets/fashion-mnist")
 
 
 def numbered(count, height=4, width=6, channels=3):
@@ -301,14 +298,6 @@ def test_idx_parts_must_agree(tmp_path):
     (tmp_path / "t10k-images-idx3-ubyte").write_bytes(idx_bytes(numbered(5, height=5)[..., 0]))
     assert "--image_size" in complaint(data.load, f"idx:{tmp_path}")
     assert data.load(f"idx:{tmp_path}", image_size=4).shape == (4, 4, 1)
-
-
-@pytest.mark.skipif(not FASHION.is_dir(), reason="needs Debian's package dataset-fashion-mnist")
-def test_fashion_mnist_as_debian_ships_it():
-    dataset = data.load(f"idx:{FASHION}", labels=True)
-    assert dataset.shape == (28, 28, 1) and dataset.num_classes == 10
-    assert len(dataset.train.images) == 60_000 and len(dataset.held_out.images) == 10_000
-    assert (np.bincount(dataset.train.labels) == 6000).all()
 
 
 # ---- folders

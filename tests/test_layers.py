@@ -18,7 +18,7 @@ LEAVES = {
     "metrics",
     "sentinel",
 }
-KEEPERS = {"data", "checkpoint", "pictures", "journal"}
+KEEPERS = {"data", "checkpoint", "pictures", "journal", "charts"}
 MAY_IMPORT = {
     "types": set(),
     "__init__": {"*"},
