@@ -8,6 +8,7 @@ python experiments/evaluate.py RUN_DIR RUN_DIR RUN_DIR                      the 
 Scores are kept in RUN_DIR/evaluation.json, each with the id of its protocol: scores with different ids must not be compared.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -105,7 +106,8 @@ def evaluate(run_dir: pathlib.Path, request: Request) -> dict:
     real = real_images(dataset, request.split, request.samples)
     count = request.samples or len(real)
     extract, extractor = extractors(dataset, request)
-    seen_real = cached(lambda: extract(real), [dataset.name, cfg["image_size"], request.split, len(real), extractor])
+    content = hashlib.sha256(real.tobytes()).hexdigest()[:8]
+    seen_real = cached(lambda: extract(real), [content, real.shape, extractor])
     scores, protocols = [], {}
     for which, (step, experiment, state) in restored.items():
         sample = make_sampler(experiment.phases[-1].game, experiment.inputs)(state)
@@ -115,7 +117,7 @@ def evaluate(run_dir: pathlib.Path, request: Request) -> dict:
                 "metric": name,
                 "settings": METRICS[name],
                 "features": extractor,
-                "real": f"{dataset.name}, {cfg['image_size'] or 'native'} pixels, {request.split}, {len(real)}",
+                "real": f"{dataset.name}, {cfg['image_size'] or 'native'} pixels, {request.split}, {len(real)}, content {content}",
                 "generated": count,
             }
             known = hashlib.sha256(json.dumps(protocol, sort_keys=True).encode()).hexdigest()[:8]
@@ -192,13 +194,15 @@ def extractors(dataset, request: Request):
 
 
 def cached(make, parts) -> dict:
-    """Keeps what is seen of real images, by a hash of all that decides it."""
+    """Keeps what is seen of real images, by a hash of all that decides it; a damaged file is made anew."""
+    import zipfile
+
     import numpy as np
 
     key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
     path = config.cache_directory() / "features" / f"{key}.npz"
     if path.exists():
-        with np.load(path, allow_pickle=False) as kept:
+        with contextlib.suppress(OSError, ValueError, EOFError, zipfile.BadZipFile), np.load(path, allow_pickle=False) as kept:
             return dict(kept)
     made = make()
     path.parent.mkdir(parents=True, exist_ok=True)

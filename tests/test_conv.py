@@ -89,17 +89,17 @@ def test_conv_from_and_to_few_channels(form, channels, kernel, stride, padding, 
     assert_same(lambda x, w: conv.conv(x, w, stride, padding), lambda x, w: plain(x, w, [(padding, padding)] * 2, stride), x, w)
 
 
-@pytest.mark.parametrize(("kernel", "stride", "padding", "size"), cases()[::4])
+def transposable():
+    """Those of the cases that leave a transposed convolution an output."""
+    left = lambda n, k, stride, padding: n * stride + k - 1 - 2 * padding
+    return [c for c in cases()[::4] if all(left(n, k, *c[1:3]) > 0 for n, k in zip(c[3], c[0], strict=True))]
+
+
+@pytest.mark.parametrize(("kernel", "stride", "padding", "size"), transposable())
 def test_conv_transpose(form, kernel, stride, padding, size):
     x, w = draw(size, kernel)
     extra = stride - 1
     fast = lambda x, w: conv.conv_transpose(x, w, stride, padding, extra)
-    try:
-        shape = jax.eval_shape(lambda x, w: plain_transpose(x, w, stride, padding, extra), x, w).shape
-    except ValueError:
-        shape = (0,)
-    if 0 in shape:
-        pytest.skip("nothing is left of the output")
     assert_same(fast, lambda x, w: plain_transpose(x, w, stride, padding, extra), x, w)
 
 

@@ -58,6 +58,17 @@ def test_a_classifier_of_the_data_gives_features_and_probabilities(trained, caps
     assert 1 <= scores["inception_score"] <= 10 and scores["frechet"] > 0
 
 
+def test_other_images_under_the_same_name_are_seen_anew_and_a_damaged_file_too(tmp_path):
+    made = {"features": np.ones((2, 2))}
+    for parts in (["a", [2, 2], "pixels"], ["b", [2, 2], "pixels"]):
+        evaluate.cached(lambda: made, parts)
+    kept = sorted((tmp_path / "jaxgan" / "features").iterdir())
+    assert len(kept) == 2
+    kept[0].write_bytes(b"damaged")
+    for parts in (["a", [2, 2], "pixels"], ["b", [2, 2], "pixels"]):
+        np.testing.assert_array_equal(evaluate.cached(lambda: made, parts)["features"], made["features"])
+
+
 @pytest.mark.slow
 def test_the_classifier_of_digits_is_deterministic_and_right():
     dataset = data.load("digits")
