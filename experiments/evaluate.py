@@ -106,7 +106,7 @@ def evaluate(run_dir: pathlib.Path, request: Request) -> dict:
     real = real_images(dataset, request.split, request.samples)
     count = request.samples or len(real)
     extract, extractor = extractors(dataset, request)
-    content = hashlib.sha256(real.tobytes()).hexdigest()[:8]
+    content, size = hashlib.sha256(real.tobytes()).hexdigest()[:8], cfg["image_size"] or "native"
     seen_real = cached(lambda: extract(real), [content, real.shape, extractor])
     scores, protocols = [], {}
     for which, (step, experiment, state) in restored.items():
@@ -117,7 +117,7 @@ def evaluate(run_dir: pathlib.Path, request: Request) -> dict:
                 "metric": name,
                 "settings": METRICS[name],
                 "features": extractor,
-                "real": f"{dataset.name}, {cfg['image_size'] or 'native'} pixels, {request.split}, {len(real)}, content {content}",
+                "real": f"{dataset.name}, {size} pixels, {request.split}, {len(real)}, content {content}",
                 "generated": count,
             }
             known = hashlib.sha256(json.dumps(protocol, sort_keys=True).encode()).hexdigest()[:8]

@@ -192,7 +192,6 @@ def test_a_full_disk_is_noticed_before_a_checkpoint_is_begun(tmp_path, monkeypat
 
 
 def test_tensorboard_gets_the_same_scalars(tmp_path):
-    pytest.importorskip("tensorboardX")
     plan = parallel.make_plan("jit", 1)
     train.run(experiment(2), tmp_path, plan, seed=0, cadence=EVERY_2, tensorboard=True)
     (events,) = (tmp_path / "tensorboard").iterdir()
