@@ -137,7 +137,7 @@ def _last_samples(names, workdirs):
         grids = sorted((path for path in (workdir / "samples").glob("*.png") if path.stem.isdecimal()), key=_step)
         if grids:
             figures.append(_figure(_grid_uri(grids[-1]), f"{name}, step {_step(grids[-1]):,}", f"Samples of {name}"))
-    return f"<section><h2>Samples</h2><div class=pair>{''.join(figures)}</div></section>" if figures else ""
+    return f"<section><h2>Samples</h2><div class=charts>{''.join(figures)}</div></section>" if figures else ""
 
 
 def _curves_together(names, rows):
