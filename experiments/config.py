@@ -34,7 +34,7 @@ class RunConfig:
     preset: str = "quick"
     """The defaults of all other flags: quick takes minutes on two cores, paper is the paper's setting."""
     dataset: str = "digits"
-    """What to learn: digits, ring, grid, idx:DIR, folder:DIR, npz:FILE or tfds:NAME."""
+    """What to learn: digits, line, ring, grid, idx:DIR, folder:DIR, npz:FILE or tfds:NAME."""
     image_size: int = 0
     """Height and width in pixels to bring images to; 0 leaves them as they are."""
     flips: bool = False

@@ -16,7 +16,7 @@ class PairConfig(RunConfig):
     """A generator and a critic."""
 
     dataset: str = "ring"
-    """What to learn: digits, ring, grid, idx:DIR, folder:DIR, npz:FILE or tfds:NAME."""
+    """What to learn: digits, line, ring, grid, idx:DIR, folder:DIR, npz:FILE or tfds:NAME."""
     steps: int = 6_000
     """Rounds to play."""
     batch_size: int = 256

@@ -52,36 +52,40 @@ def grid(images, columns=None, scale=None, pad=None) -> np.ndarray:
 
 
 def scatter(points, modes=None) -> np.ndarray:
-    """Draws points of the plane, and where the modes of their distribution should be.
+    """Draws points of the plane, or a histogram of points of the line, and where the modes of their distribution should be.
 
     With `modes` the frame depends on them alone, so pictures of one run can be compared; a line counts the points outside it.
 
     Args:
-        points: generated points `[n, 2]`.
-        modes: centres of the true distribution `[m, 2]`, or None to frame the points themselves.
+        points: generated points `[n, 2]` or `[n, 1]`.
+        modes: centres of the true distribution `[m, 2]` or `[m, 1]`, or None to frame the points themselves.
 
     Returns:
         uint8 `[480, 480, 3]`.
 
     Raises:
-        UserError: `points` is not `[n, 2]`.
+        UserError: `points` is neither `[n, 2]` nor `[n, 1]`.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # costs a second or two, so only where it is used
     from matplotlib.figure import Figure
 
     points = np.asarray(points, np.float64)
-    if points.ndim != 2 or points.shape[1] != 2:
-        raise UserError(f"a scatter shows points [n, 2], not an array of shape {points.shape}")
+    if points.ndim != 2 or points.shape[1] not in (1, 2):
+        raise UserError(f"a scatter shows points [n, 2] or [n, 1], not an array of shape {points.shape}")
     framed = points[np.isfinite(points).all(1)] if modes is None else np.asarray(modes, np.float64)
-    low, high = (framed.min(0), framed.max(0)) if len(framed) else (np.zeros(2), np.zeros(2))
+    low, high = (framed.min(0), framed.max(0)) if len(framed) else np.zeros((2, points.shape[1]))
     centre, reach = (low + high) / 2, 0.7 * max(*(high - low), 1e-6)
     figure = Figure(figsize=(4.8, 4.8), dpi=100, layout="tight")
-    axes = figure.add_subplot(
-        xlim=(centre[0] - reach, centre[0] + reach), ylim=(centre[1] - reach, centre[1] + reach), aspect="equal"
-    )
+    frame = np.stack([centre - reach, centre + reach])  # [2, dimensions]
+    axes = figure.add_subplot(xlim=frame[:, 0])
+    if points.shape[1] == 2:
+        axes.set(ylim=frame[:, 1], aspect="equal")
+        axes.plot(*points.T, ".", color="#0072b2", alpha=0.4, markersize=4, markeredgewidth=0)
+    else:
+        axes.hist(points[:, 0], bins=120, range=tuple(frame[:, 0]), color="#0072b2")
     if modes is not None:
-        axes.plot(*framed.T, "+", color="#d55e00", markersize=14, markeredgewidth=1.5)
-    axes.plot(*points.T, ".", color="#0072b2", alpha=0.4, markersize=4, markeredgewidth=0)
+        across = framed.T if points.shape[1] == 2 else (framed[:, 0], np.zeros(len(framed)))
+        axes.plot(*across, "+", color="#d55e00", markersize=14, markeredgewidth=1.5, zorder=1.9)
     outside = len(points) - (np.abs(points - centre) <= reach).all(1).sum()
     axes.set_title(f"{len(points)} points" + (f", {outside} outside the frame" if outside else ""), fontsize=10)
     axes.tick_params(labelsize=8)

@@ -89,6 +89,13 @@ def test_scatter_frames_by_the_modes_or_by_the_points():
         pictures.scatter(np.zeros((5, 3)))
 
 
+def test_points_of_the_line_are_a_histogram():
+    """All points at the right-most of five modes: one blue column there, as high as the frame."""
+    picture = pictures.scatter(np.full((50, 1), 4.0), np.arange(-4.0, 5, 2)[:, None])
+    blue = blue_pixels(picture)
+    assert np.ptp(blue[:, 0]) > 350 and np.ptp(blue[:, 1]) < 8 and blue[:, 1].min() > 380
+
+
 def test_saved_png_is_the_picture(tmp_path):
     picture = pictures.grid(np.sin(np.arange(12 * 64 * 3.0)).reshape(12, 8, 8, 3))
     path = tmp_path / "new" / "grid.png"

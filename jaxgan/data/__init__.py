@@ -18,9 +18,11 @@ import numpy as np
 from jaxgan.data import images, tfds, toys
 from jaxgan.types import Array, Batch, UserError
 
-TOYS = {"ring": toys.ring_modes, "grid": toys.grid_modes}
+TOYS = {"line": toys.line_modes, "ring": toys.ring_modes, "grid": toys.grid_modes}
 READERS = {"idx": images.idx, "folder": images.folder, "npz": images.npz, "tfds": tfds.read}
-SPECS = {spec.partition(":")[0]: spec for spec in ("digits", "ring", "grid", "idx:DIR", "folder:DIR", "npz:FILE", "tfds:NAME")}
+SPECS = {
+    spec.partition(":")[0]: spec for spec in ("digits", "line", "ring", "grid", "idx:DIR", "folder:DIR", "npz:FILE", "tfds:NAME")
+}
 ORDER, MIRROR = 1, 2  # what a host-side random stream is for
 
 
@@ -46,7 +48,7 @@ def load(spec: str, image_size: int = 0, labels: bool = False) -> Dataset:
     """Loads a set of real examples by its name.
 
     Args:
-        spec: `digits`, `ring`, `grid`, `idx:DIR`, `folder:DIR`, `npz:FILE` or `tfds:NAME[:SPLIT]`.
+        spec: `digits`, `line`, `ring`, `grid`, `idx:DIR`, `folder:DIR`, `npz:FILE` or `tfds:NAME[:SPLIT]`.
         image_size: height and width to crop and resize to; 0 keeps the native size. Points have no size.
         labels: whether labels are needed. They are there either way where the set has them.
 
@@ -63,7 +65,7 @@ def load(spec: str, image_size: int = 0, labels: bool = False) -> Dataset:
         if image_size:
             raise UserError(f"{spec} holds points, which have no image_size: leave it at 0")
         modes = TOYS[spec]()
-        return Dataset(spec, (2,), len(modes.centres), modes, modes)
+        return Dataset(spec, modes.centres.shape[1:], len(modes.centres), modes, modes)
     if spec == "digits":
         train, held = images.digits(image_size)
     elif kind in READERS and where:

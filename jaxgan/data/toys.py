@@ -1,7 +1,7 @@
-"""Points in the plane: mixtures of Gaussians whose modes can be counted.
+"""Points on the line and in the plane: mixtures of Gaussians whose modes can be counted.
 
-The protocol is PacGAN's: 8 modes on a circle, or 25 on a grid, each drawn with the same probability. Other ports differ in sigma,
-so state sigma with every result.
+The protocol is PacGAN's: 8 modes on a circle, or 25 on a grid, each drawn with the same probability; the line is a row of the
+grid. Other ports differ in sigma, so state sigma with every result.
 
 Reference:
     Lin et al., 2018, section 4.1 (https://arxiv.org/abs/1712.04086).
@@ -23,12 +23,17 @@ class Mixture(NamedTuple):
     """Equally likely round Gaussians; an inexhaustible source of examples.
 
     Attributes:
-        centres: float64 `[modes, 2]`; a point's label is the row it was drawn from.
+        centres: float64 `[modes, dimensions]`; a point's label is the row it was drawn from.
         sigma: standard deviation of every mode along each axis.
     """
 
     centres: np.ndarray
     sigma: float
+
+
+def line_modes() -> Mixture:
+    """Returns the line: 5 modes at -4, -2, 0, 2 and 4, sigma 0.05."""
+    return Mixture(np.arange(-4.0, 5, 2)[:, None], 0.05)
 
 
 def ring_modes() -> Mixture:
@@ -47,15 +52,15 @@ def draw(centres: Array, sigma: float, address: Array, lead: tuple[int, ...]) ->
     """Draws points and the modes they came from.
 
     Args:
-        centres: float32 `[modes, 2]`.
+        centres: float32 `[modes, dimensions]`.
         sigma: > 0.
         address: uint32 `[2]`: seed and step. Different addresses give independent draws.
         lead: leading axes of what is drawn.
 
     Returns:
-        `{"real": float32 [*lead, 2], "label": int32 [*lead]}`.
+        `{"real": float32 [*lead, dimensions], "label": int32 [*lead]}`.
     """
     which, where = jax.random.split(jax.random.fold_in(jax.random.key(address[0]), address[1]))
     label = (jax.random.bits(which, lead) % len(centres)).astype(jnp.int32)  # uneven by 1e-8, and compiles faster than randint
-    noise = jax.random.normal(where, (*lead, 2), jnp.float32)
+    noise = jax.random.normal(where, (*lead, centres.shape[1]), jnp.float32)
     return {"real": jnp.take(centres, label, axis=0, mode="clip") + sigma * noise, "label": label}
