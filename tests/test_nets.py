@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from truth import waves
 
+from jaxgan import transforms
 from jaxgan.nets import dcgan, layers, mlp, resnet, standard
 from jaxgan.networks import compute_in, from_linen, pack, with_reference
 from jaxgan.types import Network, UserError
@@ -35,6 +36,9 @@ def dense(layer, x):
         (dcgan.Discriminator(), (1, 32, 32, 3), 663_296),
         (dcgan.Generator((64, 64, 3), (512, 256, 128, 64)), (1, 100), 3_576_704),
         (dcgan.Discriminator((64, 128, 256, 512)), (1, 64, 64, 3), 2_765_568),
+        (dcgan.Generator((64, 64, 3), (1024, 512, 256, 128)), (1, 100), 12_658_432),
+        (dcgan.Generator((64, 64, 3), (1024, 512, 256, 128), kernel_size=5), (1, 100), 18_855_040),  # the paper's
+        (dcgan.Discriminator((128, 256, 512, 1024), kernel_size=5), (1, 64, 64, 3), 17_232_768),
         (mlp.Generator((2,), (400,) * 4, normalise=layers.BatchNorm), (1, 2), 484_802),  # PacGAN's
     ],
 )
@@ -62,6 +66,67 @@ def test_mlp_takes_points_and_images():
     shape_of = lambda module, x: jax.eval_shape(lambda k: module.init_with_output(k, x, train=False)[0], KEYS[0]).shape
     assert shape_of(mlp.Generator((2,)), jnp.zeros((3, 5))) == (3, 2)
     assert shape_of(mlp.Discriminator(), jnp.zeros((3, 2))) == shape_of(mlp.Discriminator(), jnp.zeros((3, 8, 8, 1))) == (3,)
+
+
+@pytest.mark.parametrize("size", [2, 3, 4, 5, 6])
+def test_strided_convolutions_halve_and_double_with_any_kernel(size):
+    """They are each other's adjoints, `<down x, y> = <x, up y>`, the kernel being flipped and its channels exchanged."""
+    x, y = jax.random.normal(KEYS[1], (2, 8, 6, 3)), jax.random.normal(KEYS[2], (2, 4, 3, 5))
+    kernel = jax.random.normal(KEYS[0], (size, size, 3, 5))
+    down = layers.DownConv(5, size, use_bias=False).apply({"params": {"kernel": kernel}}, x)
+    up = layers.UpConv(3, size, use_bias=False).apply({"params": {"kernel": kernel[::-1, ::-1].swapaxes(2, 3)}}, y)
+    assert down.shape == y.shape and up.shape == x.shape
+    np.testing.assert_allclose(jnp.vdot(down, y), jnp.vdot(x, up), rtol=1e-4)
+
+
+DCGAN = {"gen": (dcgan.Generator((16, 16, 3), (64, 32)), (4, 100)), "disc": (dcgan.Discriminator((32, 64)), (4, 16, 16, 3))}
+
+
+@pytest.mark.parametrize("name", DCGAN)
+def test_dcgan_guidelines_a6_1(name):
+    """One matrix at an end, strided convolutions and BatchNorm, and nothing else; all as wide as published at the start."""
+    module, example = DCGAN[name]
+    params, _ = from_linen(module).init(KEYS[0], jnp.zeros(example))
+    leaves = transforms.named_leaves(params)[0]
+    assert [leaf.ndim for leaf in leaves.values()].count(2) == 1
+    assert {path.split("_")[0] for path in leaves} == {"Dense", "BatchNorm", "UpConv" if name == "gen" else "DownConv"}
+    assert not any(path.startswith(("Dense", "UpConv", "DownConv")) and path.endswith("bias") for path in leaves)
+    for path, leaf in leaves.items():
+        mean, std = {"kernel": (0, 0.02), "scale": (1, 0.02), "bias": (0, 0)}[path.rsplit("/", 1)[-1]]
+        error = 4 * std / np.sqrt(leaf.size)
+        np.testing.assert_allclose((np.mean(leaf), np.std(leaf)), (mean, std), atol=error, rtol=0, err_msg=path)
+
+
+def test_dcgan_images_lie_in_range_a6_1():
+    network, z = from_linen(DCGAN["gen"][0]), jax.random.normal(KEYS[1], (4, 100))
+    params, stats = network.init(KEYS[0], z)
+    images, _ = network.apply(jax.tree.map(lambda w: 10 * w, params), stats, z, train=True)
+    assert 0.99 < np.abs(images).max() <= 1
+
+
+@pytest.mark.parametrize("slope, dead", [(0.2, 0.0), (0.0, 0.5)])
+def test_a_leaky_relu_lets_every_gradient_through_a6_1(slope, dead):
+    """At the start, the share of the last layer's weights that one image gives no gradient: half with a ReLU, none if leaky."""
+    network, x = from_linen(dcgan.Discriminator((32, 64), slope=slope)), jax.random.normal(KEYS[1], (16, 16, 16, 3))
+    params, stats = network.init(KEYS[0], x)
+    scores = lambda params: network.apply(params, stats, x, train=True)[0]
+    slopes = jax.jacobian(scores)(params)["Dense_0"]["kernel"]
+    np.testing.assert_allclose(np.mean(slopes == 0), dead, atol=0.05 * (dead > 0))
+
+
+def test_names_of_parameters_stay():
+    """Trained runs are restored by them."""
+    paths = lambda module, x: set(transforms.named_leaves(from_linen(module).init(KEYS[0], x)[0])[0])
+    both = lambda layer: {f"{layer}/kernel", f"{layer}/bias"}
+    norm = lambda layer: {f"{layer}/scale", f"{layer}/bias"}
+    block = both("GeneratorBlock_0/UpsampleConv_0") | both("GeneratorBlock_0/Conv_0") | both("GeneratorBlock_0/Conv_1")
+    block |= norm("GeneratorBlock_0/BatchNorm_0") | norm("GeneratorBlock_0/BatchNorm_1")
+    last = both("Dense_0") | norm("BatchNorm_0") | both("Conv_0")
+    assert paths(resnet.Generator((8, 8, 1), 4, (True,)), jnp.zeros((1, 5))) == block | last
+    block = {path for i in range(2) for path in both(f"DiscriminatorBlock_0/Conv_{i}")} | both("DiscriminatorBlock_0/ConvPool_0")
+    assert paths(resnet.Discriminator(4, (True,)), jnp.zeros((1, 8, 8, 1))) == block | {"Dense_0/kernel"}
+    convs = {"DownConv_0/kernel", "DownConv_1/kernel"}
+    assert paths(dcgan.Discriminator((4, 8)), jnp.zeros((1, 8, 8, 1))) == convs | norm("BatchNorm_0") | {"Dense_0/kernel"}
 
 
 @pytest.mark.parametrize("net", ["gen", "disc"])

@@ -1,4 +1,9 @@
-"""The networks of DCGAN (Radford et al., 2016, https://arxiv.org/abs/1511.06434), with 4x4 kernels and no biases."""
+"""The networks of DCGAN (Radford et al., 2016, section 3, https://arxiv.org/abs/1511.06434).
+
+Strided convolutions up and down, no pooling, no hidden dense layers, no biases; kernels start as N(0, 0.02^2) and the scales of
+BatchNorm as N(1, 0.02^2). Kernels are 4x4, as in PyTorch's example; the paper's networks for 64x64 pixels have `kernel_size=5`
+and widths (1024, 512, 256, 128), in the critic the other way round.
+"""
 
 import math
 
@@ -16,13 +21,15 @@ class Generator(nn.Module):
 
     Attributes:
         shape: height, width and channels of an image; a size that does not halve evenly is cut from a larger one.
-        widths: channels from the smallest map to the largest; the paper's are (1024, 512, 256, 128) for 64x64 pixels.
+        widths: channels from the smallest map to the largest; three for 32x32 pixels, four for 64x64.
         axis_name: of the devices that share BatchNorm statistics.
+        kernel_size: of the convolutions, at least 2.
     """
 
     shape: tuple[int, int, int]
     widths: tuple[int, ...] = (256, 128, 64)
     axis_name: str | None = None
+    kernel_size: int = 4
 
     @nn.compact
     def __call__(self, z: Array, train: bool) -> Array:
@@ -33,7 +40,7 @@ class Generator(nn.Module):
         x = nn.Dense(math.prod(bottom), use_bias=False, kernel_init=KERNEL_INIT)(z).reshape(-1, *bottom)
         for features in (*self.widths[1:], channels):
             x = nn.relu(BatchNorm(self.axis_name, scale_init=_around_one)(x, train))
-            x = UpConv(features, use_bias=False, kernel_init=KERNEL_INIT)(x)
+            x = UpConv(features, self.kernel_size, KERNEL_INIT, use_bias=False)(x)
         return jnp.tanh(x[:, :height, :width])
 
 
@@ -43,18 +50,22 @@ class Discriminator(nn.Module):
     Attributes:
         widths: channels from the largest map to the smallest.
         axis_name: of the devices that share BatchNorm statistics.
+        kernel_size: of the convolutions, at least 2.
+        slope: of the leaky ReLU below zero; 0 makes it a ReLU, which lets no gradient through there.
     """
 
     widths: tuple[int, ...] = (64, 128, 256)
     axis_name: str | None = None
+    kernel_size: int = 4
+    slope: float = 0.2
 
     @nn.compact
     def __call__(self, x: Array, train: bool) -> Array:
         for i, features in enumerate(self.widths):
-            x = DownConv(features, use_bias=False, kernel_init=KERNEL_INIT)(x)
+            x = DownConv(features, self.kernel_size, KERNEL_INIT, use_bias=False)(x)
             if i > 0:
                 x = BatchNorm(self.axis_name, scale_init=_around_one)(x, train)
-            x = nn.leaky_relu(x, 0.2)
+            x = nn.leaky_relu(x, self.slope)
         return nn.Dense(1, use_bias=False, kernel_init=KERNEL_INIT)(x.reshape(x.shape[0], -1))[:, 0]
 
 

@@ -40,21 +40,21 @@ class Conv(nn.Module):
 
 
 class DownConv(Conv):
-    """Halves an image by a 4x4 convolution with stride 2."""
+    """Halves an image by a stride 2 convolution; kernels from 2x2 on. Half an odd size is rounded down, by odd kernels up."""
 
     size: int = 4
 
     def convolve(self, x: Array, kernel: Array) -> Array:
-        return conv.conv_down(x, kernel)
+        return conv.conv(x, kernel, stride=2, padding=(self.size - 1) // 2)
 
 
 class UpConv(Conv):
-    """Doubles an image by a 4x4 transposed convolution with stride 2."""
+    """Doubles an image by a transposed stride 2 convolution; kernels from 2x2 on."""
 
     size: int = 4
 
     def convolve(self, x: Array, kernel: Array) -> Array:
-        return conv.conv_up(x, kernel)
+        return conv.conv_transpose(x, kernel, stride=2, padding=(self.size - 1) // 2, extra=self.size % 2)
 
 
 class UpsampleConv(Conv):
@@ -71,21 +71,18 @@ class ConvPool(Conv):
         return conv.conv_pool(x, kernel)
 
 
-class BatchNorm(nn.Module):
-    """Normalises each channel over the batch and, on several devices, over all of them.
+class BatchStatistics(nn.Module):
+    """What batch normalisations have in common: the mean of each channel and how much it varies.
 
     Attributes:
         axis_name: the axis devices stand on, or None.
-        scale_init: how the scales start; shifts start at zero.
     """
 
     axis_name: str | None = None
-    scale_init: Initializer = nn.initializers.ones
 
-    @nn.compact
-    def __call__(self, x: Array, train: bool) -> Array:
+    def measure(self, x: Array, train: bool) -> tuple[Array, Array]:
+        """Gives mean and `1 / standard deviation` `[channels]`: of the batch on all devices in training, else those carried."""
         channels = (x.shape[-1],)
-        scale, bias = self.param("scale", self.scale_init, channels), self.param("bias", nn.initializers.zeros, channels)
         mean = self.variable("batch_stats", "mean", jnp.zeros, channels)
         var = self.variable("batch_stats", "var", jnp.ones, channels)
         if train:
@@ -98,8 +95,26 @@ class BatchNorm(nn.Module):
                     kept.value = 0.9 * kept.value + 0.1 * new
         else:
             now = (mean.value, var.value)
-        slope = scale * lax.rsqrt(now[1] + 1e-5)
-        return scale_and_shift(x, slope, bias - now[0] * slope)
+        return now[0], lax.rsqrt(now[1] + 1e-5)
+
+
+class BatchNorm(BatchStatistics):
+    """Normalises each channel over the batch and, on several devices, over all of them.
+
+    Attributes:
+        axis_name: the axis devices stand on, or None.
+        scale_init: how the scales start; shifts start at zero.
+    """
+
+    scale_init: Initializer = nn.initializers.ones
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool) -> Array:
+        channels = (x.shape[-1],)
+        scale, bias = self.param("scale", self.scale_init, channels), self.param("bias", nn.initializers.zeros, channels)
+        mean, rate = self.measure(x, train)
+        slope = scale * rate
+        return scale_and_shift(x, slope, bias - mean * slope)
 
 
 class VirtualBatchNorm(nn.Module):
