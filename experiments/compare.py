@@ -38,6 +38,9 @@ def main(argv: list[str]) -> int:
         config.fail(error)
     except OSError as error:
         config.fail(f"cannot write {request.out}: {error.strerror or error}")
+    if len({measured_by(run) for run in runs}) > 1:
+        told = "by other images or counts of them (--dataset, --image_size, --eval_samples)"
+        print(f"warning: these runs were measured {told}: compare no curves of scores, but evaluate.py's scores", file=sys.stderr)
     records = [json.loads(file.read_text()) for run in runs if (file := run / "evaluation.json").exists()]
     if records:
         print("\n".join(evaluate.table(records)))
@@ -45,6 +48,13 @@ def main(argv: list[str]) -> int:
         print("no run has scores by protocol yet; experiments/evaluate.py RUN_DIR measures them")
     print(f"done: {page}")
     return 0
+
+
+def measured_by(run: pathlib.Path) -> tuple:
+    """What decides whether scores during training can be compared: the data and their number."""
+    path = run / "config.json"
+    told = json.loads(path.read_text())["config"] if path.exists() else {}
+    return tuple(told.get(name, getattr(config.RunConfig, name)) for name in ("dataset", "image_size", "eval_samples"))
 
 
 if __name__ == "__main__":

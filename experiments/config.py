@@ -59,6 +59,10 @@ class RunConfig:
     """Rounds between reported losses; 0 for at the end alone."""
     eval_every: int = 500
     """Rounds between measurements; 0 for at the end alone."""
+    metrics: str = "frechet,kernel,prdc"
+    """Scores of images, the first decides the best checkpoint: frechet, kernel, sliced_wasserstein, prdc, diversity, ms_ssim."""
+    eval_samples: int = 2_000
+    """Samples, and held-out images, to measure images by; as many as are held out if those are fewer."""
     sample_every: int = 500
     """Rounds between pictures; 0 for at the end alone."""
     checkpoint_every: int = 500
@@ -91,7 +95,7 @@ class RunConfig:
             if isinstance(value, float) and not math.isfinite(value):
                 raise ValueError(f"--{field.name}={value} is not a finite number")
         for field in dataclasses.fields(RunConfig):
-            value, least = getattr(self, field.name), int(field.name in ("seeds", "steps", "batch_size"))
+            value, least = getattr(self, field.name), int(field.name in ("seeds", "steps", "batch_size", "eval_samples"))
             if isinstance(value, int) and value < least:
                 raise ValueError(f"--{field.name}={value} must be at least {least}")
         if self.seed + self.seeds > 2**32:

@@ -3,31 +3,29 @@
 python experiments/evaluate.py RUN_DIR                                      pixels, all held-out images, best and final
 python experiments/evaluate.py RUN_DIR --features=classifier --samples=5000
 python experiments/evaluate.py RUN_DIR --features=inception --split=train --samples=50000      FID and IS as papers have them
+python experiments/evaluate.py RUN_DIR --metrics=memorisation               are samples copies? A picture beside the scores
 python experiments/evaluate.py RUN_DIR RUN_DIR RUN_DIR                      the same run with several seeds: mean and spread
 
 Scores are kept in RUN_DIR/evaluation.json, each with the id of its protocol: scores with different ids must not be compared.
 """
 
-import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
 import pathlib
 import subprocess
 import sys
 import warnings
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
 
-from experiments import config
+from experiments import config, features
 
-SPLITS = 10  # of the inception score
-NEIGHBOURS = 5  # of precision, recall, density and coverage
-METRICS = {
-    "frechet": "covariances divide by n - 1",
-    "kernel": "cubic kernel, all pairs, unbiased",
-    "prdc": f"k = {NEIGHBOURS}, strict",
-    "inception_score": f"{SPLITS} splits",
-}
+LABELLED = ("intra_class", "classifier_accuracy")
+TRAINED_ON = ("classifier_accuracy", "memorisation")  # look at training images, too
+PATHS = 1_024  # between latents, whole blocks of them
+SHOWN = 16  # samples most like a training image, in the picture
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +33,8 @@ class Request:
     """Measures finished runs, and says by which protocol."""
 
     metrics: str = "frechet,kernel,prdc"
-    """Which, with commas between: frechet, kernel, prdc, inception_score."""
+    """Which, with commas between: frechet, kernel, prdc, inception_score, sliced_wasserstein, diversity, ms_ssim,
+    frechet_infinity, intra_class, classifier_accuracy, memorisation, perceptual_path_length."""
     features: Literal["pixels", "classifier", "inception"] = "pixels"
     """What images are seen through: 8x8 pixels, a classifier trained on the data set's labels, or the InceptionV3 FID network."""
     split: Literal["held_out", "train"] = "held_out"
@@ -46,6 +45,12 @@ class Request:
     """Which checkpoints."""
     seed: int = 0
     """Decides the latents."""
+    bootstrap: int = 0
+    """Resamples, for 95 % intervals around frechet, kernel, sliced_wasserstein and inception_score; 0 for none."""
+    path: Literal["slerp", "lerp"] = "slerp"
+    """How perceptual_path_length goes between latents: on the arc, as for normal ones, or straight."""
+    devices: int = 1
+    """How many devices samples are generated on; 0 for all there are. Features are computed on the first."""
     resize: Literal["tensorflow", "pytorch"] = "tensorflow"
     """How images are brought to Inception's size: as the original FID code does, or as pytorch-fid does."""
     inception_weights: str = ""
@@ -54,6 +59,54 @@ class Request:
     @property
     def chosen(self) -> list[str]:
         return [name.strip() for name in self.metrics.split(",") if name.strip()]
+
+    def validate(self) -> None:
+        """Checks that every number makes sense, and that what is asked for goes together.
+
+        Raises:
+            ValueError: names the first mistake, and what to do.
+        """
+        from jaxgan.metrics.quality import FAMILIES
+
+        resampled = [name for name, family in FAMILIES.items() if family.resampled]
+        unknown = [name for name in self.chosen if name not in FAMILIES]
+        if unknown or not self.chosen:
+            raise ValueError(f"unknown metric '{', '.join(unknown)}'" + config.nearest(unknown[0] if unknown else "", FAMILIES))
+        if "inception_score" in self.chosen and self.features == "pixels":
+            raise ValueError("inception_score needs probabilities of classes; take --features=inception or classifier")
+        if "perceptual_path_length" in self.chosen and self.features == "inception":
+            told = "Inception sees images in 256 levels, which hide a ten-thousandth of a path"
+            raise ValueError(f"perceptual_path_length: {told}; take --features=classifier or pixels")
+        if self.split == "train" and (seen := [name for name in self.chosen if name in TRAINED_ON]):
+            raise ValueError(f"{seen[0]} compares with images that training never saw; take --split=held_out")
+        if self.samples < 0 or self.samples == 1:
+            raise ValueError(f"--samples={self.samples} must be at least 2, or 0 for as many as there are real images")
+        if self.bootstrap < 0 or self.bootstrap == 1:
+            raise ValueError(f"--bootstrap={self.bootstrap} must be at least 2, or 0 for no intervals")
+        if self.bootstrap and not set(self.chosen) & set(resampled):
+            raise ValueError(f"--bootstrap has intervals for {', '.join(resampled)} alone; put one of them among --metrics")
+        if self.devices < 0:
+            raise ValueError(f"--devices={self.devices} must be at least 1, or 0 for all there are")
+
+
+class Bench(NamedTuple):
+    """What all checkpoints of a run are measured by.
+
+    Attributes:
+        run_dir: the run.
+        request: what was asked for.
+        extract: `images -> {"features", ...}`.
+        by_row: whether features are kept row by row, and not only their moments.
+        real: a `quality.Seen` of real images.
+        training: another one of all training images, where a family asks for them, or None.
+    """
+
+    run_dir: pathlib.Path
+    request: Request
+    extract: Callable
+    by_row: bool
+    real: Any
+    training: Any
 
 
 def main(argv: list[str]) -> int:
@@ -64,18 +117,17 @@ def main(argv: list[str]) -> int:
     request = config.read_flags([word for word in argv if word.startswith("-")], Request(), __doc__)
     if not runs:
         config.fail("name the run's directory first: python experiments/evaluate.py RUN_DIR")
-    unknown = [name for name in request.chosen if name not in METRICS]
-    if unknown or not request.chosen:
-        config.fail(f"unknown metric '{', '.join(unknown)}'" + config.nearest(unknown[0] if unknown else "", METRICS))
-    if "inception_score" in request.chosen and request.features == "pixels":
-        config.fail("inception_score needs probabilities of classes; take --features=inception or classifier")
-    if request.samples < 0:
-        config.fail(f"--samples={request.samples} must be at least 1, or 0 for as many as there are real images")
+    try:
+        request.validate()
+    except ValueError as error:
+        config.fail(error)
+
+    import jax
 
     from jaxgan.types import UserError
 
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), jax.default_matmul_precision("float32"):  # GPUs would round factors to 11 bits
             warnings.showwarning = lambda message, *where: print(f"warning: {message}", file=sys.stderr)
             records = [evaluate(pathlib.Path(run).expanduser().absolute(), request) for run in runs]
     except UserError as error:
@@ -88,42 +140,51 @@ def main(argv: list[str]) -> int:
 
 def evaluate(run_dir: pathlib.Path, request: Request) -> dict:
     """Measures one run, writes `evaluation.json` beside its checkpoints, and returns what that holds."""
-    import jax
+    from jax.sharding import NamedSharding, PartitionSpec
 
-    from jaxgan import data, runs
-    from jaxgan.train import make_sampler
-    from jaxgan.types import UserError
+    from jaxgan import data, parallel, runs
+    from jaxgan.metrics.quality import FAMILIES
+    from jaxgan.train import infer_blocks
 
     steps = {"both": ["newest", "best"], "newest": ["newest"], "best": ["best"]}[request.step]
-    restored = {which: runs.restore(run_dir, None if which == "newest" else which) for which in steps}
+    restored = {which: runs.restore_each(run_dir, None if which == "newest" else which) for which in steps}
     told = json.loads((run_dir / "config.json").read_text())
     cfg = told["config"]
-    if cfg.get("seeds", 1) > 1:
-        raise UserError(f"{run_dir} holds {cfg['seeds']} seeds side by side; train them one by one to evaluate images")
-    dataset = data.load(cfg["dataset"], cfg["image_size"])
-    if len(dataset.shape) != 3:
-        raise UserError(f"{run_dir} was trained on points; its modes are counted in metrics.jsonl and by experiments/table.py")
-    real = real_images(dataset, request.split, request.samples)
-    count = request.samples or len(real)
-    extract, extractor = extractors(dataset, request)
-    content, size = hashlib.sha256(real.tobytes()).hexdigest()[:8], cfg["image_size"] or "native"
-    seen_real = cached(lambda: extract(real), [content, real.shape, extractor])
-    scores, protocols = [], {}
-    for which, (step, experiment, state) in restored.items():
-        sample = make_sampler(experiment.phases[-1].game, experiment.inputs)(state)
-        seen = extract(sample(jax.random.key(request.seed), count))
+    dataset, plan = data.load(cfg["dataset"], cfg["image_size"]), parallel.make_plan("jit", request.devices)
+    refuse(run_dir, told, restored[steps[0]][1].inputs, dataset, request, plan.mesh.size)
+    real = features.stored_images(dataset, request.split, request.samples)
+    training = features.stored_images(dataset, "train") if set(request.chosen) & set(TRAINED_ON) else None
+    extract, extractor = features.extractor(dataset, request.features, request.resize, request.inception_weights)
+    by_row = request.chosen != ["frechet"] or request.bootstrap > 0
+    seen = [part and features.stored(part, extract, extractor, by_row) for part in (real, training)]
+    bench = Bench(run_dir, request, extract, by_row, *seen)
+
+    found: dict[int, list[dict]] = {}  # step -> what each seed has
+    protocols, scores = {}, []
+    for which, (step, experiment, states) in restored.items():
+        if step not in found:
+            infer = infer_blocks(experiment.phases[0].game, NamedSharding(plan.mesh, PartitionSpec(parallel.AXIS)))
+            names = [f"step {step}" + f", seed {i}" * (len(states) > 1) for i in range(len(states))]
+            found[step] = [
+                measured(bench, name, experiment.inputs, functools.partial(infer, plan.replicate(state)))
+                for name, state in zip(names, states)
+            ]
         for name in request.chosen:
             protocol = {
                 "metric": name,
-                "settings": METRICS[name],
+                "settings": FAMILIES[name].settings,
                 "features": extractor,
-                "real": f"{dataset.name}, {size} pixels, {request.split}, {len(real)}, content {content}",
-                "generated": count,
+                "real": f"{dataset.name}, {cfg['image_size'] or 'native'} pixels, {real.told}",
+                "generated": real.count,
             }
+            if name in TRAINED_ON:
+                protocol["training"] = training.told
+            if name == "perceptual_path_length":
+                protocol["paths"] = f"{PATHS}, {request.path}"
             known = hashlib.sha256(json.dumps(protocol, sort_keys=True).encode()).hexdigest()[:8]
             protocols[known] = protocol
-            for label, value in measure(name, seen_real, seen).items():
-                scores.append({"metric": label, "value": value, "protocol": known, "which": which, "step": step})
+            where = {"protocol": known, "which": which, "step": step}
+            scores += [score | where for score in over_seeds([own[name] for own in found[step]])]
     record = {
         "run": str(run_dir),
         "variant": told["variant"],
@@ -131,6 +192,7 @@ def evaluate(run_dir: pathlib.Path, request: Request) -> dict:
         "config_hash": hashlib.sha256(json.dumps({**cfg, "seed": 0, "workdir": ""}, sort_keys=True).encode()).hexdigest()[:8],
         "commit": commit(),
         "latents_seed": request.seed,
+        "resamples": request.bootstrap,
         "versions": told["versions"],
         "protocols": protocols,
         "scores": scores,
@@ -139,91 +201,124 @@ def evaluate(run_dir: pathlib.Path, request: Request) -> dict:
     return record
 
 
-def real_images(dataset, split: str, count: int):
-    """Gives real images, floats in [-1, 1]: the first ones of a fixed order, as many as asked for or all."""
-    import numpy as np
+def refuse(run_dir: pathlib.Path, told: dict, inputs, dataset, request: Request, devices: int) -> None:
+    """Says what of a request this run cannot answer, before anything is computed."""
+    import jax
 
-    from jaxgan import data
-    from jaxgan.data.images import as_meant
+    from jaxgan.train import INFER_BATCH
     from jaxgan.types import UserError
 
-    source = dataset.held_out if split == "held_out" else dataset.train
-    if count > len(source.images):
-        raise UserError(
-            f"{dataset.name} has {len(source.images)} {split} images, not {count}; take fewer --samples or another --split"
-        )
-    if split == "held_out":
-        return data.held_out(dataset, count or None)["real"]
-    chosen = np.random.default_rng(0).permutation(len(source.images))[: count or None]
-    return as_meant(source.images[chosen], source.middle)
+    if len(dataset.shape) != 3:
+        raise UserError(f"{run_dir} was trained on points; its modes are counted in metrics.jsonl and by experiments/table.py")
+    before, now = ("x".join(map(str, shape)) for shape in (told["data"]["shape"], dataset.shape))
+    if before != now:
+        raise UserError(f"{run_dir} was trained on images of {before}, and {dataset.name} holds {now} now; bring those back")
+    for name in request.chosen:
+        if name in LABELLED and not dataset.num_classes:
+            raise UserError(f"{name} needs labels, and {dataset.name} has none; leave it out of --metrics")
+        if name in LABELLED and labels_in(inputs(jax.random.key(0), 2)) is None:
+            raise UserError(f"{name} needs a generator that is told labels, and {told['variant']} tells none; leave it out")
+    if "perceptual_path_length" in request.chosen and told["config"].get("precision") == "bfloat16":
+        raise UserError(f"perceptual_path_length needs more digits than bfloat16 has, which {run_dir} computes in; leave it out")
+    if INFER_BATCH % devices:
+        raise UserError(f"{devices} devices cannot share blocks of {INFER_BATCH} samples; take --devices=1, 2, 4 or 8")
 
 
-def extractors(dataset, request: Request):
-    """Makes what images are seen through: `(images -> {"features", "probabilities"}, its name in the protocol)`."""
+def measured(bench: Bench, name: str, inputs, infer) -> dict[str, dict[str, list[float]]]:
+    """Measures one generator.
+
+    Args:
+        bench: what it is measured by.
+        name: where it is from.
+        inputs: draws what the generator is given, `(key, count)`.
+        infer: `(inputs, count) -> iterator of samples`.
+
+    Returns:
+        For each family its scores by name: `[value]`, or `[value, low, high]` where there is an interval.
+    """
+    import jax
+
+    from jaxgan.metrics import quality
+    from jaxgan.train import INFER_BATCH
+
+    request, count = bench.request, bench.real.images.count
+    drawn = inputs(jax.random.key(request.seed), -(-count // INFER_BATCH) * INFER_BATCH)
+    labels = labels_in(drawn)
+    images = quality.Images(name, count, lambda: infer(drawn, count), None if labels is None else labels[:count])
+    fake = quality.seen_of(images, quality.look(name, features.watched(images), bench.extract, bench.by_row))
+    length = functools.partial(path_length, inputs, infer, bench.extract, request)
+    view = quality.View(bench.real, fake, bench.training, length)
+    found = {}
+    for chosen in request.chosen:
+        family = quality.FAMILIES[chosen]
+        found[chosen] = {label: [float(value)] for label, value in family.measure(view).items()}
+        if request.bootstrap and family.resampled:
+            _, *ends = family.interval(view, request.bootstrap, request.seed)
+            found[chosen][chosen] += ends
+    if "memorisation" in request.chosen:
+        show_nearest(view, bench.run_dir / f"nearest, {name}.png".replace(", ", "-").replace(" ", "_"))
+    return found
+
+
+def labels_in(inputs):
+    """Finds the labels among what a generator is given, integers `[count]`; None where it is told none."""
+    import jax
+    import jax.numpy as jnp
     import numpy as np
-    from scipy.special import softmax
 
-    from jaxgan import classifier, inception, metrics
-    from jaxgan.data.images import as_meant
+    found = [x for x in jax.tree.leaves(inputs) if jnp.issubdtype(x.dtype, jnp.integer) and x.ndim == 1]
+    return np.asarray(found[0]) if len(found) == 1 else None
+
+
+def path_length(inputs, infer, extract, request: Request) -> float:
+    """Computes the perceptual path length between latents at the generator's input; all else there, as labels, stays."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from jaxgan import latents, metrics
     from jaxgan.types import UserError
 
-    if request.features == "pixels":
-        return lambda images: {"features": metrics.pixels(images)}, "8x8 area means"
-    if request.features == "classifier":
-        if not dataset.num_classes:
-            raise UserError(f"{dataset.name} has no labels to train a classifier with; take --features=pixels or inception")
-        train, held = dataset.train, dataset.held_out
-        images = (as_meant(part.images[:], part.middle) for part in (train, held))
-        own = classifier.train(next(images), train.labels, next(images), held.labels)
+    leaves, tree = jax.tree.flatten(inputs(jax.random.key(request.seed), 2 * PATHS))
+    moving = [i for i, leaf in enumerate(leaves) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    if len(moving) != 1 or leaves[moving[0]].ndim != 2:
+        raise UserError("perceptual_path_length needs a generator of one latent [n, size]; leave it out of --metrics")
 
-        def through(images):
-            features, chances = own(images)
-            return {"features": features, "probabilities": chances}
+    def features_at(z):
+        given = jax.tree.unflatten(tree, [z if i in moving else leaf[:PATHS] for i, leaf in enumerate(leaves)])
+        return np.concatenate([extract(block)["features"] for block in infer(given, PATHS)])
 
-        return through, f"classifier of {dataset.name}, {own.accuracy:.4f} right, parameters {own.digest}"
-    from experiments import convert_inception
-
-    weights = inception.load_weights(convert_inception.weights_file(request.inception_weights))
-    network = inception.extractor(weights, request.resize)
-
-    def seen(images):
-        found = network(images)
-        return {"features": found["pool3"], "probabilities": softmax(found["logits_unbiased"].astype(np.float64), axis=1)}
-
-    return seen, f"InceptionV3 {inception.SHA256[:8]}, {request.resize} resize of 8-bit images"
+    between = {"slerp": latents.slerp, "lerp": latents.lerp}[request.path]
+    return metrics.perceptual_path_length(features_at, *jnp.split(leaves[moving[0]], 2), between, request.seed)
 
 
-def cached(make, parts) -> dict:
-    """Keeps what is seen of real images, by a hash of all that decides it; a damaged file is made anew."""
-    import zipfile
-
+def show_nearest(view, path: pathlib.Path) -> None:
+    """Draws pairs, generated | nearest training image, of the `SHOWN` samples that are closest to one, closest first."""
     import numpy as np
 
-    key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
-    path = config.cache_directory() / "features" / f"{key}.npz"
-    if path.exists():
-        with contextlib.suppress(OSError, ValueError, EOFError, zipfile.BadZipFile), np.load(path, allow_pickle=False) as kept:
-            return dict(kept)
-    made = make()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".tmp.npz")
-    np.savez(unfinished, **made)
-    unfinished.replace(path)
-    return made
+    from jaxgan import metrics, pictures
+    from jaxgan.metrics.quality import FIRST
+
+    found = metrics.nearest_neighbours(view.fake.rows["features"][:FIRST], view.training.rows["features"])
+    closest = np.argsort(found.distance[:, 0], kind="stable")[:SHOWN]
+    sides = view.fake.images.pick(closest), view.training.images.pick(found.index[closest, 0])
+    pairs = np.stack(sides, axis=1).reshape(-1, *sides[0].shape[1:])
+    pictures.save_png(path, pictures.grid(pairs, columns=8))
+    print(f"samples most like training images, each beside its nearest: {path}")
 
 
-def measure(name: str, real: dict, fake: dict) -> dict[str, float]:
-    """Computes one family of scores of features and, for the inception score, of probabilities."""
-    from jaxgan import metrics
+def over_seeds(found: list[dict[str, list[float]]]) -> list[dict]:
+    """Makes one record of each score that the seeds of a run have: their mean is its value, and theirs stand beside it."""
+    import numpy as np
 
-    if name == "frechet":
-        return {"frechet": metrics.frechet_distance(real["features"], fake["features"])}
-    if name == "kernel":
-        return {"kernel": metrics.kernel_distance(real["features"], fake["features"])}
-    if name == "prdc":
-        return metrics.prdc(real["features"], fake["features"], NEIGHBOURS)
-    mean, spread = metrics.inception_score(fake["probabilities"], SPLITS)
-    return {"inception_score": mean, "inception_score_sd": spread}
+    scores = []
+    for label in found[0]:
+        values, intervals = [own[label][0] for own in found], [own[label][1:] for own in found]
+        score = {"metric": label, "value": float(np.mean(values))}
+        if len(values) > 1:
+            score |= {"sd": float(np.std(values, ddof=1)), "seeds": values}
+        scores.append(score | ({"intervals": intervals} if intervals[0] else {}))
+    return scores
 
 
 def commit() -> str:
@@ -237,25 +332,34 @@ def commit() -> str:
 
 
 def table(records: list[dict]) -> list[str]:
-    """Writes scores as lines: a row a metric and checkpoint, a column a run; of several runs alike, mean and spread, too."""
+    """Writes scores as lines: a row a metric and checkpoint, a column a run or seed; of several alike, mean and spread, too."""
     import numpy as np
 
-    alike = len(records) > 1 and len({record["config_hash"] for record in records}) == 1
-    heads = [f"{record['variant']} seed {record['seed']}" for record in records] + ["mean ± sd"] * alike
-    lines = [f"{'metric':<20} {'checkpoint':<16} {'protocol':<10}" + "".join(f"{head:>22}" for head in heads)]
-    for row in records[0]["scores"]:
-        same = [
-            next(
-                (own["value"] for own in record["scores"] if all(own[k] == row[k] for k in ("metric", "which", "protocol"))), None
-            )
-            for record in records
+    columns: dict[str, dict] = {}  # what stands above -> {row: (value, interval)}
+    rows = {}  # (metric, which, protocol) -> step
+    for number, record in enumerate(records):
+        for score in record["scores"]:
+            row = score["metric"], score["which"], score["protocol"]
+            rows.setdefault(row, score["step"])
+            values = score.get("seeds", [score["value"]])
+            for i, value in enumerate(values):
+                head = f"{record['variant']} seed {record['seed']}" + f", {i}" * (len(values) > 1)
+                ends = score["intervals"][i] if "intervals" in score else None
+                columns.setdefault((number, head), {})[row] = (value, ends)
+    alike = len(columns) > 1 and len({record["config_hash"] for record in records}) == 1
+    heads = [head for _, head in columns] + ["mean ± sd"] * alike
+    lines = [f"{'metric':<26} {'checkpoint':<16} {'protocol':<10}" + "".join(f"{head:>26}" for head in heads)]
+    for row, step in rows.items():
+        found = [column.get(row) for column in columns.values()]
+        cells = [
+            "-" if own is None else f"{own[0]:.4g}" + (" [{:.4g}, {:.4g}]".format(*own[1]) if own[1] else "") for own in found
         ]
-        cells = ["-" if value is None else f"{value:.4g}" for value in same]
-        if alike and None not in same:
-            cells.append(f"{np.mean(same):.4g} ± {np.std(same, ddof=1):.2g}")
-        when = f"{row['which']}, {row['step']:,}"
-        lines.append(f"{row['metric']:<20} {when:<16} {row['protocol']:<10}" + "".join(f"{cell:>22}" for cell in cells))
-    for known, protocol in records[0]["protocols"].items():
+        if alike and None not in found:
+            values = [value for value, _ in found]
+            cells.append(f"{np.mean(values):.4g} ± {np.std(values, ddof=1):.2g}")
+        metric, which, protocol = row
+        lines.append(f"{metric:<26} {f'{which}, {step:,}':<16} {protocol:<10}" + "".join(f"{cell:>26}" for cell in cells))
+    for known, protocol in {known: protocol for record in records for known, protocol in record["protocols"].items()}.items():
         lines.append(f"{known}: " + "; ".join(f"{name} {value}" for name, value in protocol.items()))
     return lines
 

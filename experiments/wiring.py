@@ -80,24 +80,38 @@ class PairConfig(RunConfig):
 def networks(cfg: PairConfig, shape: tuple[int, ...], axis_name: str | None):
     """Chooses generator and critic for examples of this shape; 32x32 images get SN-GAN's three doublings from 4x4."""
     from jaxgan.nets import mlp, resnet, standard
-    from jaxgan.networks import compute_in, from_linen
     from jaxgan.types import UserError
 
     if len(shape) == 1 and cfg.network not in ("auto", "mlp"):
         raise UserError(f"--network={cfg.network} takes images, and {cfg.dataset} holds points; take mlp or auto")
-    if len(shape) == 3 and cfg.network != "mlp" and min(shape[:2]) < 8:
-        raise UserError(f"images of {shape[0]}x{shape[1]} pixels are too small for convolutions; take --network=mlp")
     if cfg.network == "mlp" or len(shape) == 1:
-        gen, disc = mlp.Generator(shape), mlp.Discriminator()
-    elif cfg.network == "standard":
-        gen, disc = standard.Generator(shape, axis_name), standard.Discriminator()
-    else:
-        doublings = max(1, round(math.log2(min(shape[:2]) / 4)))
-        ups = (True,) * doublings if doublings > 1 else (False, True)
-        downs = (True,) * max(1, doublings - 1) + (False, False)
-        gen = resnet.Generator(shape, cfg.gen_width, ups, axis_name, cfg.remat)
-        disc = resnet.Discriminator(cfg.disc_width, downs, cfg.remat)
-    return tuple(compute_in(from_linen(network), cfg.precision) for network in (gen, disc))
+        return linen(cfg, mlp.Generator(shape), mlp.Discriminator())
+    ups, downs = blocks(shape)
+    if cfg.network == "standard":
+        return linen(cfg, standard.Generator(shape, axis_name), standard.Discriminator())
+    gen = resnet.Generator(shape, cfg.gen_width, ups, axis_name, cfg.remat)
+    return linen(cfg, gen, resnet.Discriminator(cfg.disc_width, downs, cfg.remat))
+
+
+def linen(cfg: PairConfig, *modules):
+    """Makes networks of Flax modules, which compute in the precision that is asked for."""
+    from jaxgan.networks import compute_in, from_linen
+
+    return tuple(compute_in(from_linen(module), cfg.precision) for module in modules)
+
+
+def blocks(shape: tuple[int, ...]) -> tuple[tuple[bool, ...], tuple[bool, ...]]:
+    """Gives the blocks of residual networks for images of this shape: which double the size, and which halve it.
+
+    Raises:
+        UserError: images too small for convolutions.
+    """
+    from jaxgan.types import UserError
+
+    if min(shape[:2]) < 8:
+        raise UserError(f"images of {shape[0]}x{shape[1]} pixels are too small for convolutions; take --network=mlp")
+    doublings = max(1, round(math.log2(min(shape[:2]) / 4)))
+    return (True,) * doublings if doublings > 1 else (False, True), (True,) * max(1, doublings - 1) + (False, False)
 
 
 def latent(cfg: PairConfig, shape: tuple[int, ...]):
@@ -168,12 +182,14 @@ def experiment(cfg: PairConfig, dataset, axis_name: str | None, players: dict, i
         inputs: draws the generator's inputs `(key, count)`; by default normal latents.
     """
     from jaxgan import data, game, metrics, pictures
-    from jaxgan.types import Experiment, Phase, Variety
+    from jaxgan.types import Experiment, Phase, UserError, Variety
 
     play = play or game.play_round(players, (("disc", cfg.critic_turns), ("gen", 1)), axis_name)
     batch_at = data.batches(dataset, cfg.batch_size, slices=cfg.critic_turns, seed=cfg.seed, flips=cfg.flips)
     judged, picture, variety = (), pictures.scatter, None
     if cfg.dataset in data.TOYS:
+        if (cfg.metrics, cfg.eval_samples) != (RunConfig.metrics, RunConfig.eval_samples):
+            raise UserError(f"--metrics and --eval_samples are for images; of {cfg.dataset}, modes are counted in 2,500 points")
         modes = data.TOYS[cfg.dataset]()
         extent = abs(modes.centres).max().item()
         draw, shown = batch_at, infer
@@ -182,9 +198,11 @@ def experiment(cfg: PairConfig, dataset, axis_name: str | None, players: dict, i
         judged, variety = (metrics.mode_quality(*modes),), Variety(lambda scores: math.exp(-scores["reverse_kl"]), least=0.5)
         picture = functools.partial(pictures.scatter, modes=modes.centres)
     elif len(dataset.shape) == 3:
-        some = min(2_000, len(dataset.held_out.images))
-        judged, picture = (metrics.image_quality(data.held_out(dataset, some)["real"]),), pictures.grid
-        variety = Variety(lambda scores: scores["coverage"], least=0.1)
+        some, families = min(cfg.eval_samples, len(dataset.held_out.images)), [name.strip() for name in cfg.metrics.split(",")]
+        judged, picture = (metrics.image_quality(data.held_out(dataset, some)["real"], families=families),), pictures.grid
+        variety = Variety(lambda scores: scores["coverage"], least=0.1) if "prdc" in families else None
+        if cfg.stop_on_collapse and not variety:
+            raise UserError("--stop_on_collapse watches the coverage of prdc; leave that among --metrics")
     return Experiment(
         phases=(Phase(cfg.steps, game.make_game(players, play, infer), batch_at),),
         inputs=inputs or latent(cfg, dataset.shape),

@@ -5,7 +5,8 @@ Scores through it can be compared with one another on one data set, and with not
 
 import functools
 import hashlib
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import jax
@@ -19,6 +20,9 @@ from jaxgan.types import Array, PyTree, UserError
 BATCH = 128
 EPOCHS, STEPS = 120, 2_000  # whichever is less
 SHIFT = 8  # images are moved by up to an eighth of their size
+
+Arrays = Mapping[str, np.ndarray]
+Keep = Callable[[Callable[[], Arrays], list], Arrays]  # (make, what decides the result) -> what was kept, or is made and kept now
 
 
 class Trained(NamedTuple):
@@ -43,8 +47,11 @@ class Trained(NamedTuple):
         """Gives `(features float64 [n, 128], probabilities float64 [n, classes])` of images `[n, height, width, channels]`.
 
         In blocks of one fixed size, so that an image's row does not depend on how many came with it.
+
+        Raises:
+            UserError: no float images in [-1, 1].
         """
-        images, found = np.asarray(images, np.float32), []
+        images, found = _checked(images), []
         for start in range(0, len(images), BATCH):
             block = images[start : start + BATCH]
             padded = np.concatenate([block, np.zeros((BATCH - len(block), *block.shape[1:]), np.float32)])
@@ -54,7 +61,9 @@ class Trained(NamedTuple):
         return features, chances / chances.sum(axis=1, keepdims=True)
 
 
-def train(images, labels, held_images, held_labels, seed: int = 0, say: Callable[[str], None] = print) -> Trained:
+def train(
+    images, labels, held_images, held_labels, seed: int = 0, say: Callable[[str], None] = print, keep: Keep | None = None
+) -> Trained:
     """Trains a classifier; the same data and seed give the same one.
 
     Args:
@@ -63,20 +72,38 @@ def train(images, labels, held_images, held_labels, seed: int = 0, say: Callable
         held_images, held_labels: others, to state the accuracy by.
         seed: decides initial weights, order and shifts.
         say: is told the accuracy.
+        keep: given what makes the parameters and what decides them, hands out those it has kept, or else makes them.
 
     Raises:
-        UserError: fewer than two classes, or images smaller than 4 x 4.
+        UserError: no images in [-1, 1], fewer than two classes, or images smaller than 4 x 4.
     """
-    images, labels = np.asarray(images, np.float32), np.asarray(labels, np.int32)
+    images, labels = _checked(images), np.asarray(labels, np.int32)
     classes = int(labels.max()) + 1
     if classes < 2 or min(images.shape[1:3]) < 4:
         raise UserError(f"a classifier needs two classes and images of 4x4, not {classes} and {images.shape[1:3]}")
-    steps = max(1, min(EPOCHS * len(images) // BATCH, STEPS))
-    params = _fit(classes, steps, images, labels, jax.random.key(seed))
+    steps, key = max(1, min(EPOCHS * len(images) // BATCH, STEPS)), jax.random.key(seed)
+
+    def fit():
+        return {str(i): np.asarray(x) for i, x in enumerate(jax.tree.leaves(_fit(classes, steps, images, labels, key)))}
+
+    content = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
+    recipe = [inspect.getsource(part) for part in (Classifier, _fit, shifted)]
+    arrays = keep(fit, [content, images.shape, classes, steps, BATCH, SHIFT, seed, *recipe]) if keep else fit()
+    tree = jax.tree.structure(jax.eval_shape(lambda: Classifier(classes).init(key, images[:1], train=False)["params"]))
+    params = jax.tree.unflatten(tree, [jnp.asarray(arrays[str(i)]) for i in range(tree.num_leaves)])
     found = Trained(params, classes, 0.0)
     accuracy = float(np.mean(found(held_images)[1].argmax(axis=1) == np.asarray(held_labels)))
     say(f"classifier: {accuracy:.1%} of {len(held_labels)} held-out images right")
     return found._replace(accuracy=accuracy)
+
+
+def _checked(images):
+    images = np.asarray(images)
+    if images.ndim != 4 or images.size == 0 or images.dtype.kind in "iub":
+        raise UserError(f"a classifier takes float images [n, height, width, channels], not {images.dtype} {images.shape}")
+    if not np.abs(images).max() <= 1 + 1 / 255:  # NaN, too; half a grey level is rounding
+        raise UserError(f"a classifier takes images in [-1, 1], and these go from {images.min():.4g} to {images.max():.4g}")
+    return images.astype(np.float32)
 
 
 @functools.partial(jax.jit, static_argnums=0)

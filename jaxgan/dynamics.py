@@ -160,7 +160,7 @@ def unrolled(
 
         mine = state.players[leader]
         found = average(jax.grad(loss_fn, has_aux=True)(vary(mine.params, axis_name)), axis_name)
-        moved, reported = advance(players[leader], mine, *found)
+        moved, reported = advance(players[leader], mine, *found, state.step)
         state = GameState(state.step + 1, {**state.players, leader: moved})
         return state, metrics | _named(leader, reported)
 
@@ -248,7 +248,7 @@ def _move_all(players, state, found):
     """Ends a round in which every player has a gradient."""
     moved, metrics = {}, {}
     for name, player in players.items():
-        moved[name], reported = advance(player, state.players[name], *found[name])
+        moved[name], reported = advance(player, state.players[name], *found[name], state.step)
         metrics |= _named(name, reported)
     return GameState(state.step + 1, {**state.players, **moved}), metrics
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.types import Experiment, Game, Metric, Phase, Variety
+from jaxgan.types import Experiment, Game, Metric, Phase, Probe, Variety
 
 ABREAST = 4  # pictures in a row
 
@@ -57,6 +57,7 @@ def repeat(experiments: Sequence[Experiment]) -> Experiment:
         picture=picture,
         metrics=tuple(_spread(metric, first.variety, count) for metric in first.metrics),
         variety=first.variety and Variety(lambda scores: scores["variety"], first.variety.least),
+        probes=tuple(_probe_each(probe, count) for probe in first.probes),
     )
 
 
@@ -76,9 +77,20 @@ def _spread(metric: Metric, variety: Variety | None, count: int) -> Metric:
             return own
 
         found = [metric(of(i), key) for i in range(count)]
-        values = {name: [scores[name] for scores in found] for name in found[0]}
-        means = {name: float(np.mean(value)) for name, value in values.items()}
         worst = {"variety": min(variety.share(scores) for scores in found)} if variety else {}
-        return means | {f"{name}_sd": float(np.std(value, ddof=1)) for name, value in values.items()} | worst
+        return _over_repetitions(found) | worst
 
     return spread
+
+
+def _probe_each(probe: Probe, count: int) -> Probe:
+    """Probes every repetition."""
+    each = lambda state, i: jax.tree.map(lambda x: x[i], state)
+    return lambda state, key: _over_repetitions([probe(each(state, i), key) for i in range(count)])
+
+
+def _over_repetitions(found: list) -> dict[str, float]:
+    """Gives means under the names that scores have, in their order, then standard deviations."""
+    values = {name: [scores[name] for scores in found] for name in found[0]}
+    means = {name: float(np.mean(value)) for name, value in values.items()}
+    return means | {f"{name}_sd": float(np.std(value, ddof=1)) for name, value in values.items()}

@@ -58,12 +58,15 @@ def gradient(players: Mapping[str, Player], name: str, state: GameState, turn: T
     return average(jax.grad(loss_fn, has_aux=True)(vary(state.players[name].params, axis_name)), axis_name)
 
 
-def advance(player: Player, state: PlayerState, grads: PyTree, rest: tuple) -> tuple[PlayerState, Mapping[str, Array]]:
-    """Moves a player by what `gradient` found: `(state, metrics)`."""
+def advance(
+    player: Player, state: PlayerState, grads: PyTree, rest: tuple, step: Array
+) -> tuple[PlayerState, Mapping[str, Array]]:
+    """Moves a player by what `gradient` found in a round: `(state, metrics)`."""
     carried, stats, metrics = rest
     updates, opt = player.optimizer.update(grads, state.opt, state.params)
     params = optax.apply_updates(state.params, updates)
-    ema = optax.incremental_update(Net(params, stats), state.ema, 1 - player.ema_decay) if player.ema_decay else None
+    decay = jnp.where(step < player.ema_start, 0, player.ema_decay) if player.ema_start else player.ema_decay
+    ema = optax.incremental_update(Net(params, stats), state.ema, 1 - decay) if player.ema_decay else None
     return PlayerState(params, stats, carried, opt, ema), metrics
 
 
@@ -82,7 +85,8 @@ def take_turn(players: Mapping[str, Player], name: str, axis_name: str | None = 
     """
 
     def step(state: GameState, turn: Turn):
-        moved, metrics = advance(players[name], state.players[name], *gradient(players, name, state, turn, axis_name))
+        found = gradient(players, name, state, turn, axis_name)
+        moved, metrics = advance(players[name], state.players[name], *found, turn.step)
         return state._replace(players={**state.players, name: moved}), metrics
 
     return step

@@ -1,4 +1,4 @@
-"""What generators start from: samplers `(key, count) -> [count, size]`, and paths between latents."""
+"""What generators start from: samplers `(key, count) -> [count, size]`, with labels or without, and paths between latents."""
 
 import math
 
@@ -44,6 +44,18 @@ def truncated(size: int, threshold: float) -> Sampler:
 def categorical(num_classes: int) -> Sampler:
     """Draws class labels `[count]`, int32, uniform on 0 .. num_classes - 1."""
     return lambda key, count: jax.random.randint(key, (count,), 0, num_classes)
+
+
+def with_labels(latent: Sampler, num_classes: int) -> Sampler:
+    """Draws `(latents, labels)` for a conditional generator that is sampled from; labels take turns, 0 .. num_classes - 1.
+
+    So whoever asks for `count` samples knows that number i is of class `i % num_classes`.
+
+    Args:
+        latent: draws the latents.
+        num_classes: at least 1.
+    """
+    return lambda key, count: (latent(key, count), jnp.arange(count, dtype=jnp.int32) % num_classes)
 
 
 def lerp(start: Array, end: Array, t: Array) -> Array:

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan.penalties import slopes
-from jaxgan.transforms import unit
-from jaxgan.types import Array, Key, UserError
+from jaxgan.transforms import is_kernel, select, unit
+from jaxgan.types import Array, Key, PyTree, UserError
 
 
 def operator_norm(linear: Callable[[Array], Array], shape: tuple[int, ...], key: Key, num_iterations: int = 100) -> Array:
@@ -60,6 +60,27 @@ def circular_conv_norm(kernel: Array, size: tuple[int, int]) -> float:
 def product_bound(kernels: Sequence[Array]) -> float:
     """Multiplies the top singular values of dense kernels `[in, out]`: with 1-Lipschitz activations nothing is steeper."""
     return float(np.prod([np.linalg.norm(np.asarray(kernel, np.float64), 2) for kernel in kernels]))
+
+
+def top_singular_values(params: PyTree, k: int = 3, where: Callable[[str, Array], bool] = is_kernel) -> dict[str, Array]:
+    """Finds the largest singular values of each kernel, read as a matrix `[fan_in, out]`: what BigGAN's training is watched by.
+
+    Before its training collapses the top ones of the generator grow without bound, and those of the critic jump. Exact, for
+    now and then; both of a player's raw parameters and of the weights that its transform makes of them.
+
+    Args:
+        params: of a player.
+        k: how many, largest first; a kernel of lower rank gives as many as it has.
+        where: `(name, leaf) -> bool`, which leaves.
+
+    Returns:
+        `{"Dense_0/kernel": [k]}`.
+
+    Reference:
+        Brock et al., 2019, section 4 (https://arxiv.org/abs/1809.11096).
+    """
+    matrices = {name: w.reshape(-1, w.shape[-1]) for name, w in select(params, where).items()}
+    return {name: jnp.linalg.svd(w, compute_uv=False)[:k] for name, w in matrices.items()}
 
 
 def relu_constant(first: Array, last: Array) -> float:

@@ -1,10 +1,10 @@
-"""From a Flax Linen module to a `Network`: the one door between Flax and the rest."""
+"""From a Flax Linen module to a `Network`, the one door between Flax and the rest; and what a `Network` can be wrapped in."""
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan.types import Array, Network, PyTree, UserError
+from jaxgan.types import Array, Key, Net, Network, PyTree, Sampler, UserError
 
 
 def from_linen(module: nn.Module) -> Network:
@@ -116,3 +116,147 @@ def with_reference(network: Network, *reference: Array) -> Network:
         return jax.tree.map(lambda y: y[len(reference[0]) :], output), stats
 
     return Network(init, apply)
+
+
+def concat_labels(network: Network, num_classes: int) -> Network:
+    """Tells a network that knows nothing of classes the label of each example: a one-hot row beside its first input.
+
+    Latents, points and features get one more component for each class, images one more channel: a plane of ones for the
+    example's class, planes of zeros for the others. So any generator and any critic becomes one of a conditional GAN.
+
+    Args:
+        network: its first input, `[batch, ..., size + num_classes]`, is wider than what it is called with by `num_classes`.
+        num_classes: labels are 0 .. num_classes - 1; one outside, -1 for one, stands for no known class and is told as zeros.
+
+    Returns:
+        A `Network` of `[batch, ..., size]` and labels int `[batch]`.
+
+    Reference:
+        Mirza and Osindero, 2014, section 3.2 (https://arxiv.org/abs/1411.1784).
+    """
+
+    def init(key, x, label):
+        return network.init(key, _beside(x, _one_hot(label, num_classes)))
+
+    def apply(params, stats, x, label, train, key=None):
+        return network.apply(params, stats, _beside(x, _one_hot(label, num_classes)), train=train, key=key)
+
+    return Network(init, apply)
+
+
+def embed_labels(network: Network, num_classes: int, size: int) -> Network:
+    """Tells a network the label of each example by a learned vector: `concat_labels` for classes that are many or akin.
+
+    Args:
+        network: its first input is wider than what it is called with by `size`.
+        num_classes: as in `concat_labels`.
+        size: of the vectors, which start standard normal.
+
+    Returns:
+        A `Network` of `[batch, ..., n]` and labels int `[batch]`; params are `{"network": ..., "classes": {"embedding": ...}}`.
+    """
+
+    def told(classes, x, label):
+        return _beside(x, _one_hot(label, num_classes) @ classes["embedding"])
+
+    def init(key, x, label):
+        own, theirs = jax.random.split(key)
+        classes = {"embedding": jax.random.normal(own, (num_classes, size))}
+        params, stats = network.init(theirs, told(classes, x, label))
+        return {"network": params, "classes": classes}, stats
+
+    def apply(params, stats, x, label, train, key=None):
+        return network.apply(params["network"], stats, told(params["classes"], x, label), train=train, key=key)
+
+    return Network(init, apply)
+
+
+def _one_hot(label: Array, num_classes: int) -> Array:
+    if label.ndim != 1 or not jnp.issubdtype(label.dtype, jnp.integer):
+        raise UserError(f"labels are {label.dtype} {list(label.shape)}; give integers [batch], the number of each one's class")
+    return jax.nn.one_hot(label, num_classes)
+
+
+def _beside(x: Array, rows: Array) -> Array:
+    """Joins `[batch, ..., n]` and a row for each example, `[batch, k]`, to `[batch, ..., n + k]`."""
+    planes = jnp.broadcast_to(rows.reshape(len(x), *(1,) * (x.ndim - 2), -1), (*x.shape[:-1], rows.shape[-1]))
+    return jnp.concatenate([x, planes.astype(x.dtype)], axis=-1)
+
+
+def accumulate(network: Network, rows: int) -> Network:
+    """Makes a network take a large batch `rows` examples at a time in training, so that memory grows with `rows` alone.
+
+    The loss still sees the whole batch: latents, penalties and means over examples are those of the whole, and so is the
+    gradient, for any loss, as the gradients of the parts are added up inside one `scan`. Going backwards, a part is computed once
+    more, which adds about a third to the time of a network that is differentiated.
+
+    BatchNorm alone makes a difference. It normalises each part by that part (over all devices), as any accumulation must, and
+    carries the mean over the parts, once a turn. Masks of dropout are drawn by part.
+
+    Args:
+        network: any; wrap it in `with_pool` or `augmented` afterwards, not before.
+        rows: examples on a device at a time; batches of no more are taken whole. Packs and groups of neighbours divide it.
+
+    Raises:
+        UserError: `rows` below 1, and in `apply`, a larger batch on a device that `rows` does not divide.
+
+    Reference:
+        Brock et al., 2019, section 3 (https://arxiv.org/abs/1809.11096), for large batches; Chen et al., 2016
+        (https://arxiv.org/abs/1604.06174), for computing anew.
+    """
+    if rows < 1:
+        raise UserError(f"a batch cannot be taken {rows} examples at a time; take 1 or more")
+
+    def apply(params, stats, *inputs, train, key=None):
+        count = len(inputs[0])
+        if not train or count <= rows:
+            return network.apply(params, stats, *inputs, train=train, key=key)
+        if count % rows:
+            raise UserError(f"{count} examples on a device cannot be taken {rows} at a time; take a divisor of {count}")
+
+        def part(given):
+            own, noise = given
+            return network.apply(params, stats, *own, train=True, key=noise)
+
+        split = jax.tree.map(lambda x: x.reshape(-1, rows, *x.shape[1:]), inputs)
+        keys = None if key is None else jax.random.split(key, count // rows)
+        output, carried = jax.lax.map(jax.checkpoint(part, prevent_cse=False), (split, keys))
+        whole = jax.tree.map(lambda y: y.reshape(-1, *y.shape[2:]), output)
+        return whole, jax.tree.map(lambda values: jnp.mean(values, axis=0), carried)
+
+    return Network(network.init, apply)
+
+
+def standing_statistics(network: Network, net: Net, inputs: Sampler, key: Key, batches: int = 16, size: int = 64) -> Net:
+    """Measures what a generator's BatchNorm is to normalise by when it samples: means over many batches of its own.
+
+    The average that training carries is of other weights, the moving average's or earlier ones, and of latents that were not
+    truncated. These statistics belong to these weights and these inputs.
+
+    Args:
+        network: every leaf of its stats follows `s <- a s + (1 - a) now` in training, as those of BatchNorm do; a is found from
+            two passes that start from different `s`.
+        net: its weights, `game.look(player, state, averaged=True)` for one, and stats, whose values do not matter.
+        inputs: `(key, count)` to its input, or to a tuple of inputs: `latents.with_labels(latents.truncated(128, 0.5), 10)`.
+        key: of the inputs.
+        batches: how many.
+        size: of a batch; larger is better than more, as a small batch understates the variance.
+
+    Returns:
+        The same weights with new stats.
+
+    Reference:
+        Brock et al., 2019, "standing statistics" (https://arxiv.org/abs/1809.11096); the number of batches is that of their code.
+    """
+
+    def after(start, key):
+        draw_key, noise = jax.random.split(key)
+        given = inputs(draw_key, size)
+        stats = jax.tree.map(lambda s: jnp.full_like(s, start), net.stats)
+        return network.apply(net.weights, stats, *(given if isinstance(given, tuple) else (given,)), train=True, key=noise)[1]
+
+    keys = jax.random.split(key, batches)
+    share = jax.tree.map(lambda one, zero: 1 - (one - zero), after(1.0, keys[0]), after(0.0, keys[0]))  # 1 - a
+    add = lambda total, key: (jax.tree.map(jnp.add, total, after(0.0, key)), None)
+    total, _ = jax.lax.scan(add, jax.tree.map(jnp.zeros_like, net.stats), keys)
+    return net._replace(stats=jax.tree.map(lambda sum, own: sum / (batches * own), total, share))

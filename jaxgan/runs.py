@@ -57,15 +57,8 @@ def restore(run_dir: str | pathlib.Path, step: int | str | None = None) -> tuple
         `(step, experiment, state)`; the first phase's game is the one that made `state`.
     """
     run_dir = pathlib.Path(run_dir).expanduser().absolute()
-    try:
-        record = json.loads((run_dir / "config.json").read_text())
-    except (OSError, ValueError):
-        raise UserError(f"{run_dir} holds no readable config.json; give the directory of a run") from None
-    module = importlib.import_module(record["module"])
-    known = {field.name for field in dataclasses.fields(module.Config)}
-    config = module.Config(**{name: value for name, value in record["config"].items() if name in known})
-    shape, classes = tuple(record["data"]["shape"]), record["data"]["num_classes"]
-    experiment = build(module, config, data.blank(shape, classes))
+    module, config, dataset = _read_config(run_dir)
+    experiment = build(module, config, dataset)
     checkpoints = Checkpoints(run_dir / "checkpoints")
     try:
         if step == "best":
@@ -76,5 +69,37 @@ def restore(run_dir: str | pathlib.Path, step: int | str | None = None) -> tuple
         reached, state = checkpoints.restore(jax.eval_shape(experiment.phases[0].game.init, jax.random.key(0)), step)
     finally:
         checkpoints.close()
-    passed = [phase for phase in experiment.phases if phase.until < reached]
-    return reached, experiment._replace(phases=experiment.phases[len(passed) :] or experiment.phases[-1:]), state
+    return reached, _from_phase_at(experiment, reached), state
+
+
+def restore_each(run_dir: str | pathlib.Path, step: int | str | None = None) -> tuple[int, Experiment, list[GameState]]:
+    """Does what `restore` does, and takes a run of several seeds apart.
+
+    Returns:
+        `(step, experiment, states)`: the experiment of one seed, and every seed's state.
+    """
+    reached, experiment, state = restore(run_dir, step)
+    module, config, dataset = _read_config(pathlib.Path(run_dir).expanduser().absolute())
+    if config.seeds == 1:
+        return reached, experiment, [state]
+    alone = module.experiment(dataclasses.replace(config, seeds=1), dataset)
+    states = [jax.tree.map(lambda x, i=i: x[i], state) for i in range(config.seeds)]
+    return reached, _from_phase_at(alone, reached), states
+
+
+def _read_config(run_dir):
+    """Gives a run's `(module, config, dataset)`, the data set without its data."""
+    try:
+        record = json.loads((run_dir / "config.json").read_text())
+    except (OSError, ValueError):
+        raise UserError(f"{run_dir} holds no readable config.json; give the directory of a run") from None
+    module = importlib.import_module(record["module"])
+    known = {field.name for field in dataclasses.fields(module.Config)}
+    config = module.Config(**{name: value for name, value in record["config"].items() if name in known})
+    return module, config, data.blank(tuple(record["data"]["shape"]), record["data"]["num_classes"])
+
+
+def _from_phase_at(experiment, step):
+    """Leaves out the phases that ended before a step, all but the last at most."""
+    passed = [phase for phase in experiment.phases if phase.until < step]
+    return experiment._replace(phases=experiment.phases[len(passed) :] or experiment.phases[-1:])

@@ -5,6 +5,7 @@ the game's state alone and a resumed run is the same run, bit for bit.
 """
 
 import contextlib
+import functools
 import os
 import pathlib
 import signal
@@ -60,19 +61,28 @@ class Interrupted(Exception):
 
 
 def make_sampler(game: Game, inputs: Sampler) -> Callable[[GameState], Sampler]:
-    """Builds `state -> (key, count) -> samples`, numpy `[count, ...]`, inferred in batches of one fixed size."""
+    """Builds `state -> (key, count) -> samples`, numpy `[count, ...]`, inferred in blocks of one fixed size."""
+    blocks = infer_blocks(game)
+
+    def sample(state, key, count):
+        return np.concatenate(list(blocks(state, inputs(key, -(-count // INFER_BATCH) * INFER_BATCH), count)))
+
+    return lambda state: functools.partial(sample, state)
+
+
+def infer_blocks(game: Game, split: jax.sharding.Sharding | None = None) -> Callable:
+    """Builds `(state, inputs, count) -> iterator of samples`, a block at a time, which `split` spreads over devices.
+
+    Inputs are for whole blocks of `INFER_BATCH`, of which `count` samples are handed out.
+    """
     infer = jax.jit(game.infer)
 
-    def at(state):
-        def sample(key, count):
-            rounded = -(-count // INFER_BATCH) * INFER_BATCH
-            drawn = inputs(key, rounded)
-            parts = [jax.tree.map(lambda x, i=i: x[i : i + INFER_BATCH], drawn) for i in range(0, rounded, INFER_BATCH)]
-            return np.concatenate([np.asarray(infer(state, part)) for part in parts])[:count]
+    def blocks(state, inputs, count):
+        for start in range(0, count, INFER_BATCH):
+            block = jax.tree.map(lambda x, i=start: x[i : i + INFER_BATCH], inputs)
+            yield np.asarray(infer(state, jax.device_put(block, split)))[: count - start]
 
-        return sample
-
-    return at
+    return blocks
 
 
 def run(
@@ -141,6 +151,8 @@ def run(
         if due.evaluate and experiment.metrics:
             for metric in experiment.metrics:
                 scores |= metric(sampler(state), judge_key)
+            for probe in experiment.probes:
+                scores |= probe(state, judge_key)
             journal.write(step, {f"eval/{name}": value for name, value in scores.items()})
             bar.say(f"step {step}  " + "  ".join(f"{name} {value:.4g}" for name, value in scores.items()))
             collapse = experiment.variety and step and find_collapse(list(varieties()), experiment.variety.least, last)

@@ -106,6 +106,7 @@ class Player(NamedTuple):
         optimizer: any optax transformation.
         transform: from raw parameters to weights, for example `transforms.spectral_norm()`.
         ema_decay: in [0, 1); 0 keeps no moving average, otherwise `ema` follows params and stats with this decay.
+        ema_start: first round in which `ema` is an average; it is a copy before, so that the wild beginning leaves no trace.
     """
 
     init: Callable[[Key], tuple[PyTree, PyTree]]
@@ -113,6 +114,7 @@ class Player(NamedTuple):
     optimizer: optax.GradientTransformation
     transform: ParamTransform = UNCHANGED
     ema_decay: float = 0.0
+    ema_start: int = 0
 
 
 class PlayerState(NamedTuple):
@@ -161,6 +163,7 @@ class Game(NamedTuple):
 
 
 Metric = Callable[[Sampler, Key], Mapping[str, float]]  # (sample, key) -> {name: value}; sample gives what infer gives
+Probe = Callable[[GameState, Key], Mapping[str, float]]  # (state, key) -> {name: value}: what samples do not tell
 
 
 class Variety(NamedTuple):
@@ -198,6 +201,7 @@ class Experiment(NamedTuple):
         picture: `samples -> uint8 [height, width, 3]`: a grid of images, a scatter of points.
         metrics: measured during and after training; the first name of the first metric decides the best checkpoint (lower wins).
         variety: how to see mode collapse in what the metrics measure; None where it is not watched for.
+        probes: what is measured of the players themselves, as a critic's judgement of held-out pairs, when metrics are.
     """
 
     phases: tuple[Phase, ...]
@@ -205,3 +209,4 @@ class Experiment(NamedTuple):
     picture: Callable[[Any], Any]
     metrics: tuple[Metric, ...] = ()
     variety: Variety | None = None
+    probes: tuple[Probe, ...] = ()

@@ -5,11 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from truth import waves
 
-from jaxgan import game, games, latents, objectives, transforms
-from jaxgan.nets import mlp, resnet
-from jaxgan.networks import from_linen
-from jaxgan.types import UNCHANGED, GameState, Outcome, Player, Turn
+from jaxgan import dynamics, game, games, latents, lipschitz, objectives, parallel, penalties, transforms
+from jaxgan.nets import dcgan, mlp, resnet
+from jaxgan.networks import accumulate, concat_labels, from_linen, standing_statistics
+from jaxgan.types import UNCHANGED, GameState, Net, Network, Outcome, Player, Turn, UserError
 
 KEY = jax.random.key(0)
 
@@ -212,3 +213,143 @@ def test_same_key_same_round_other_key_other_round():
     step = jax.jit(made.step)
     assert same(step(state, batch(), KEY), step(state, batch(), KEY))
     assert not same(step(state, batch(), KEY), step(state, batch(), jax.random.key(1)))
+
+
+# What large models train with (A10.2)
+
+
+def test_an_average_that_starts_late_is_a_copy_until_then_a10_2():
+    players = scalar_game(lambda y, x: y, lambda y, x: x, 0.5)
+    players["gen"] = players["gen"]._replace(ema_decay=0.75, ema_start=2)
+    made, first = start(players, infer=lambda nets, inputs: nets["gen"].weights)
+    third = 0.75 * -1.0 + 0.25 * -1.5
+    for step in (made.step, dynamics.simultaneous(players)):
+        state, seen = first, []
+        for _ in range(4):
+            state, _ = step(state, {}, KEY)
+            seen.append(float(state.players["gen"].ema.weights))
+        np.testing.assert_allclose(seen, [-0.5, -1.0, third, 0.75 * third + 0.25 * -2.0], rtol=1e-6)
+
+
+OBJECTIVE, LATENT = objectives.non_saturating(), latents.normal(3)
+COUPLED = {
+    "WGAN-GP": lambda gen, disc: games.adversarial(
+        gen, disc, objectives.wasserstein(), LATENT, penalty=penalties.gradient_penalty()
+    ),
+    "joint pass": lambda gen, disc: games.adversarial(gen, disc, objectives.hinge(), LATENT, joint=True),
+    "relativistic": lambda gen, disc: games.relativistic(gen, disc, OBJECTIVE, LATENT),
+}
+
+
+@pytest.mark.parametrize("pair", COUPLED)
+@pytest.mark.parametrize("name", ["disc", "gen"])
+def test_accumulated_gradients_are_those_of_the_large_batch_a10_2(pair, name):
+    """Also of penalties on slopes, and of losses that compare examples with means over the batch."""
+    shape = (8, 8, 1)
+    networks = from_linen(mlp.Generator(shape, (16, 16))), from_linen(dcgan.Discriminator((4,)))  # no BatchNorm in either
+    z, x = jnp.zeros((1, 3)), jnp.zeros((1, *shape))
+
+    def grads(rows):
+        gen, disc = (accumulate(network, rows) for network in networks)
+        losses = COUPLED[pair](gen, disc)
+        players = {
+            player: Player(lambda k, n=network, x=x: n.init(k, x), loss, optax.sgd(1.0))
+            for player, network, x, loss in zip(("disc", "gen"), (disc, gen), (x, z), losses, strict=True)
+        }
+        _, state = start(players)
+        turn = Turn(jax.tree.map(lambda x: x[0], batch(size=8)), KEY, state.step)
+        found, (_, _, metrics) = jax.jit(lambda state: game.gradient(players, name, state, turn))(state)
+        return found, metrics
+
+    whole, parts = grads(8), grads(2)
+    largest = max(np.abs(leaf).max() for leaf in jax.tree.leaves(whole[0]))
+    for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(parts), strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-5 * largest)
+
+
+def test_accumulation_needs_the_memory_of_a_part_a10_2():
+    shape, z = (32, 32, 3), jnp.zeros((1, 3))
+    gen, critic = from_linen(mlp.Generator(shape, (8,))), from_linen(resnet.Discriminator(8, (True, True, False)))
+
+    def temporary(rows):
+        disc = accumulate(critic, rows)
+        losses = games.adversarial(gen, disc, objectives.hinge(), LATENT)
+        players = {
+            "disc": Player(lambda k: disc.init(k, jnp.zeros((1, *shape))), losses[0], optax.sgd(0.1)),
+            "gen": Player(lambda k: gen.init(k, z), losses[1], optax.sgd(0.1)),
+        }
+        made = game.make_game(players, game.play_round(players, (("disc", 1), ("gen", 1))), None)
+        state, real = jax.eval_shape(made.init, KEY), jax.ShapeDtypeStruct((1, 64, *shape), jnp.float32)
+        return jax.jit(made.step).lower(state, {"real": real}, KEY).compile().memory_analysis().temp_size_in_bytes
+
+    assert temporary(8) < temporary(64) / 3
+
+
+def test_accumulation_normalises_each_part_over_all_devices_a10_2():
+    """Two rows at a time on two devices are four at a time on one that has the same parts."""
+    order = jnp.array([0, 1, 4, 5, 2, 3, 6, 7])
+
+    def play(mode, devices, rows, order):
+        plan = parallel.make_plan(mode, devices)
+        gen = accumulate(from_linen(dcgan.Generator((8, 8, 1), (4,), plan.axis_name)), rows)
+        disc = accumulate(from_linen(dcgan.Discriminator((4, 4), plan.axis_name)), rows)
+        latent = parallel.draw(lambda key, count: LATENT(key, count)[order], plan.axis_name)
+        losses = games.adversarial(gen, disc, OBJECTIVE, latent)
+        players = {
+            "disc": Player(lambda k: disc.init(k, jnp.zeros((1, 8, 8, 1))), losses[0], optax.sgd(0.1)),
+            "gen": Player(lambda k: gen.init(k, jnp.zeros((1, 3))), losses[1], optax.sgd(0.1)),
+        }
+        made = game.make_game(players, game.play_round(players, (("disc", 1), ("gen", 1)), plan.axis_name), games.generate(gen))
+        state, step = plan.replicate(jax.jit(made.init)(KEY)), plan.compile(made.step)
+        real = {"real": batch(size=8)["real"][:, order]}
+        return jax.device_get(step(state, plan.spread(real), plan.replicate(KEY)))
+
+    several = play("shard_map", 2, 2, jnp.arange(8))
+    for a, b in zip(jax.tree.leaves(play("jit", 1, 4, order)), jax.tree.leaves(several), strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-5)
+    whole = play("jit", 1, 8, order)[0].players["gen"].params
+    moved = [np.abs(a - b).max() for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(several[0].players["gen"].params))]
+    assert max(moved) > 1e-4  # the parts do count
+
+
+def test_accumulation_carries_the_mean_over_parts():
+    def apply(params, stats, x, train, key=None):
+        return x - jnp.mean(x), {"mean": 0.9 * stats["mean"] + 0.1 * jnp.mean(x)}
+
+    network = accumulate(Network(lambda key, x: ({}, {"mean": jnp.float32(0)}), apply), 2)
+    output, stats = network.apply({}, {"mean": jnp.float32(5)}, jnp.arange(6.0), train=True)
+    np.testing.assert_allclose(output, [-0.5, 0.5] * 3)
+    np.testing.assert_allclose(stats["mean"], 0.9 * 5 + 0.1 * 2.5, rtol=1e-6)
+    for rows, words in ((0, "0 examples at a time"), (4, "take a divisor of 6")):
+        with pytest.raises(UserError, match=words):
+            accumulate(network, rows).apply({}, stats, jnp.arange(6.0), train=True)
+
+
+def test_standing_statistics_are_means_over_batches_a10_2():
+    """Of this network's own first layer, over truncated latents and labels: by hand, whatever was carried before."""
+    gen = concat_labels(from_linen(dcgan.Generator((8, 8, 1), (4,))), 2)
+    params, stats = gen.init(KEY, jnp.zeros((1, 3)), jnp.zeros(1, int))
+    inputs = latents.with_labels(latents.truncated(3, 0.5), 2)
+    found = jax.jit(lambda net: standing_statistics(gen, net, inputs, KEY, batches=4, size=32))
+    stale = jax.tree.map(lambda s: s + 7.0, stats)
+    net = found(Net(params, stale))
+    (kernel,) = (leaf for name, leaf in transforms.named_leaves(params)[0].items() if name.startswith("Dense"))
+    draws = [inputs(jax.random.split(key)[0], 32) for key in jax.random.split(KEY, 4)]
+    rows = [np.concatenate([z, np.eye(2)[label]], axis=1) for z, label in draws]
+    maps = [(row @ np.asarray(kernel, np.float64)).reshape(-1, 4) for row in rows]
+    ((_, carried),) = net.stats["batch_stats"].items()
+    np.testing.assert_allclose(carried["mean"], np.mean([m.mean(0) for m in maps], 0), rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(carried["var"], np.mean([m.var(0) for m in maps], 0), rtol=1e-3)
+    assert same(net.weights, params)
+    assert same(found(Net(params, stats)).stats, net.stats)
+
+
+def test_top_singular_values_a10_2():
+    """Vectors B4; as many as there are, where a kernel has fewer."""
+    w, k = (jnp.array(waves(shape), jnp.float32) for shape in ((4, 6), (3, 3, 2, 4)))
+    params = {"Dense_0": {"kernel": w, "bias": jnp.ones(6)}, "Conv_0": {"kernel": k}, "Dense_1": {"kernel": jnp.ones((5, 1))}}
+    found = jax.jit(lipschitz.top_singular_values)(params)
+    assert set(found) == {"Dense_0/kernel", "Conv_0/kernel", "Dense_1/kernel"}
+    np.testing.assert_allclose(found["Dense_0/kernel"], [2.7822536159, 1.8817057132, 1.2281968242], rtol=1e-5)
+    np.testing.assert_allclose(found["Conv_0/kernel"], [3.3635991457, 3.0906, 3.0415], rtol=2e-5)
+    np.testing.assert_allclose(found["Dense_1/kernel"], [np.sqrt(5)], rtol=1e-6)

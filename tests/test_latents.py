@@ -44,6 +44,28 @@ def test_truncation_b4b(threshold, std):
     np.testing.assert_allclose(z.std(), std, rtol=0.005)
 
 
+@pytest.mark.parametrize(
+    "threshold, accepted", [(0.04, 0.0319069), (0.5, 0.3829249), (1.0, 0.6826895), (1.5, 0.8663856), (2.0, 0.9544997)]
+)
+def test_truncated_latents_are_the_normal_ones_that_are_accepted_b4b(threshold, accepted):
+    """B4b's share of accepted components is that of normal ones; those have the law of truncated ones, edges included."""
+    z = np.abs(np.asarray(latents.normal(100)(KEY, 20_000)).ravel())
+    kept = np.sort(z[z <= threshold])
+    np.testing.assert_allclose(len(kept) / z.size, accepted, atol=4 * np.sqrt(accepted * (1 - accepted) / z.size))
+    redrawn = np.sort(np.abs(np.asarray(latents.truncated(len(kept), threshold)(jax.random.key(1), 1))[0]))
+    np.testing.assert_allclose(redrawn, kept, atol=threshold * 2 / np.sqrt(len(kept)))  # the 95 % band of sorted uniforms is 1.4
+
+
+def test_labels_for_sampling_take_turns():
+    """Number i is of class i mod K, however many are asked for; latents are those of the sampler itself."""
+    draw = latents.with_labels(latents.truncated(3, 0.5), 4)
+    z, label = draw(KEY, 10)
+    np.testing.assert_array_equal(label, [0, 1, 2, 3, 0, 1, 2, 3, 0, 1])
+    assert label.dtype == jnp.int32
+    np.testing.assert_array_equal(z, latents.truncated(3, 0.5)(KEY, 10))
+    np.testing.assert_array_equal(draw(KEY, 256)[1][:10], label)
+
+
 def test_samplers():
     assert latents.normal(7)(KEY, 5).shape == (5, 7)
     u = latents.uniform(50)(KEY, 400)

@@ -223,6 +223,17 @@ def test_samples_do_not_depend_on_how_many_are_asked_for(whole):
     np.testing.assert_array_equal(sample(jax.random.key(0), 5), many[:5])
 
 
+def test_blocks_are_samples_in_order(whole):
+    made = experiment(7)
+    drawn = made.inputs(jax.random.key(0), 2 * train.INFER_BATCH)
+    split = jax.sharding.NamedSharding(parallel.make_plan("jit", 4).mesh, jax.sharding.PartitionSpec(parallel.AXIS))
+    for sharding in (None, split):
+        blocks = list(train.infer_blocks(made.phases[0].game, sharding)(whole[1], drawn, train.INFER_BATCH + 3))
+        assert [len(block) for block in blocks] == [train.INFER_BATCH, 3]
+        expected = made.phases[0].game.infer(whole[1], drawn)[: train.INFER_BATCH + 3]
+        np.testing.assert_allclose(np.concatenate(blocks), expected, rtol=1e-5, atol=1e-6)
+
+
 def test_phases_follow_one_another(tmp_path):
     """Two phases over one state, the second with other batches; interrupted in the second, it resumes there."""
     other = lambda step: jax.tree.map(lambda x: x + 1, points(step))

@@ -12,7 +12,7 @@ from jaxgan.metrics.frechet import (
 )
 from jaxgan.metrics.inception_score import inception_score
 from jaxgan.metrics.kernel import kernel_distance
-from jaxgan.metrics.labelled import classifier_accuracy_score
+from jaxgan.metrics.labelled import ClassQuality, class_quality, classifier_accuracy_score, label_agreement
 from jaxgan.metrics.modes import birthday_support, duplicate_rate, mode_coverage, mode_quality
 from jaxgan.metrics.neighbours import Neighbours, nearest_neighbours
 from jaxgan.metrics.prdc import prdc
@@ -22,12 +22,14 @@ from jaxgan.metrics.spread import Interval, Spread, bootstrap
 from jaxgan.metrics.variety import diversity, perceptual_path_length, sliced_wasserstein
 
 __all__ = [
+    "ClassQuality",
     "Interval",
     "Moments",
     "Neighbours",
     "Spread",
     "birthday_support",
     "bootstrap",
+    "class_quality",
     "classifier_accuracy_score",
     "diversity",
     "duplicate_rate",
@@ -38,6 +40,7 @@ __all__ = [
     "inception_score",
     "intra_class_frechet",
     "kernel_distance",
+    "label_agreement",
     "merge_moments",
     "mode_coverage",
     "mode_quality",

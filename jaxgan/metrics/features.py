@@ -42,6 +42,28 @@ def _area_average(length, size):
     return np.maximum(overlap, 0) / length
 
 
+def as_images(images, what="images") -> np.ndarray:
+    """Gives images as metrics take them, or says what keeps them from being that.
+
+    Args:
+        images: floats `[n, height, width, channels]` in [-1, 1]; half a grey level more is rounding.
+        what: what the complaint calls them.
+
+    Raises:
+        UserError: another rank or type, NaN or infinite pixels, or another range.
+    """
+    images = np.asarray(images)
+    if images.ndim != 4 or 0 in images.shape or images.dtype.kind in "iub":
+        raise UserError(f"{what} must be float images [n, height, width, channels] in [-1, 1], not {images.dtype} {images.shape}")
+    bad = len(images) - np.isfinite(images).all(axis=(1, 2, 3)).sum()
+    if bad:
+        raise UserError(f"{bad} of {len(images)} {what} have NaN or infinite pixels")
+    low, high = images.min(), images.max()
+    if max(-low, high) > 1 + 1 / 255:
+        raise UserError(f"{what} must lie in [-1, 1], not go from {low:.4g} to {high:.4g}; for 0 to 255: images / 127.5 - 1")
+    return images
+
+
 def paired(real, fake, least=2) -> tuple[np.ndarray, np.ndarray]:
     """Checks two feature arrays against each other and returns them as float64.
 
