@@ -13,7 +13,14 @@ from experiments import variants, wiring
 from jaxgan import data, parallel
 
 NAMES = sorted(path.stem for path in pathlib.Path(variants.__path__[0]).glob("[a-z]*.py"))
-EXAMPLES = {"ring": ((2,), 8), "digits": ((8, 8, 1), 10), "tfds:cifar10": ((32, 32, 3), 10)}
+EXAMPLES = {
+    "ring": ((2,), 8),
+    "digits": ((8, 8, 1), 10),
+    "tfds:cifar10": ((32, 32, 3), 10),
+    "tfds:lsun/bedroom": ((64, 64, 3), 0),
+    "tfds:imagenet2012": ((128, 128, 3), 1000),
+}
+IMAGES_ONLY = {"acgan", "biggan", "cgan", "dcgan", "matching_gan", "projection_gan", "sagan", "semi_supervised"}
 
 
 def settings():
@@ -22,7 +29,7 @@ def settings():
         module = importlib.import_module(f"experiments.variants.{name}")
         quick = module.PRESETS["quick"]
         other = dataclasses.replace(quick, dataset="digits" if quick.dataset == "ring" else "ring")
-        for cfg in (*module.PRESETS.values(), *[other] * (name != "semi_supervised")):
+        for cfg in (*module.PRESETS.values(), *[other] * (name not in IMAGES_ONLY)):
             yield pytest.param(module, cfg, id=f"{name}-{cfg.dataset.replace(':', '-')}")
 
 
