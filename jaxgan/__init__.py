@@ -1,6 +1,7 @@
 """Generative adversarial networks in JAX: objectives, transforms, networks and games as pure functions that compose."""
 
 from jaxgan import (
+    attacks,
     data,
     divergences,
     dynamics,
@@ -53,6 +54,7 @@ __all__ = [
     "PlayerState",
     "Turn",
     "UserError",
+    "attacks",
     "data",
     "divergences",
     "dynamics",

@@ -1,0 +1,406 @@
+"""Attacks with gradients against closed forms and independent libraries' numbers (requirements A11.1, A11.6, A11.7; B7; E23)."""
+
+from functools import partial
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+from jax.sharding import PartitionSpec
+from specimens import complaint
+from truth import waves
+
+from jaxgan import attacks, games, objectives, parallel
+from jaxgan.attacks import UNBOUNDED, apgd, cross_entropy, fgsm, l1, l2, linf, misclassified, nes, pgd, restarts, square
+from jaxgan.attacks.gradient import checkpoints
+from jaxgan.nets import mlp
+from jaxgan.networks import from_linen
+from jaxgan.types import Net, Turn
+
+UNIT = (0.0, 1.0)
+KEY = jax.random.key(0)
+
+
+@pytest.fixture
+def x64():
+    with jax.enable_x64(True):
+        yield
+
+
+def logistic():
+    """The logistic model of B7: weights, one example, its loss."""
+    w, x = waves(8), 0.5 + 0.48 * waves(8, 0.6)
+    return w, jnp.array(x)[None], lambda z: jax.nn.softplus(-(z @ jnp.array(w) + 0.2))
+
+
+def relu_mlp():
+    """The three-class model of B7 with its 64 points: classifier, points, labels."""
+    first, bias, last = 0.8 * waves((16, 10)), 0.1 * waves(16, 0.3), 0.8 * waves((3, 16), 1.7)
+    x = 0.5 + 0.45 * waves((64, 10), 1.234)
+    offset = -(np.maximum(x @ first.T + bias, 0) @ last.T).mean(0)
+    classify = lambda z: (
+        jnp.maximum(z @ jnp.array(first.T) + jnp.array(bias)[None], 0) @ jnp.array(last.T) + jnp.array(offset)[None]
+    )
+    return classify, jnp.array(x), jnp.argmax(classify(jnp.array(x)), axis=1)
+
+
+def robust(classify, labels, z):
+    """Accuracy, mean cross-entropy and sum of an attack's points."""
+    logits = classify(z)
+    right = 1 - jnp.mean(misclassified(logits, labels))
+    return [float(right), float(jnp.mean(cross_entropy(logits, labels))), float(jnp.sum(z))]
+
+
+def run(attack, loss, x, *success):
+    """Attacks in one program; eager operations would each be compiled."""
+    return jax.jit(lambda x: attack(loss, x, KEY, *success))(x)
+
+
+@pytest.mark.parametrize(
+    ("ball", "step", "worst"), [(linf, 0.1, 0.9585981391454779), (l2, 0.1, 0.7723209785041392), (l1, 3.0, 0.7156815479940912)]
+)
+def test_one_step_is_the_worst_case_of_a_linear_model_b7_e23(ball, step, worst, x64):
+    """softplus(-(m - eps |w|*)), with the dual norm; many steps end there, too."""
+    _, x, loss = logistic()
+    np.testing.assert_allclose(loss(x), 0.6662169693463088, rtol=1e-12)
+    allowed = ball(0.1, UNBOUNDED)
+    for attack in (fgsm(allowed), pgd(allowed, 40, step, random_start=False)):
+        np.testing.assert_allclose(loss(run(attack, loss, x)), worst, rtol=1e-10)
+
+
+def test_many_steps_on_a_linear_model_end_at_the_fgsm_point_b7(x64):
+    w, x, loss = logistic()
+    expected = np.asarray(x) - 0.1 * np.sign(w)
+    for attack in (fgsm(linf(0.1, UNBOUNDED)), pgd(linf(0.1, UNBOUNDED), 4, 0.25, random_start=False)):
+        np.testing.assert_allclose(run(attack, loss, x), expected, atol=1e-15)
+
+
+def test_fgsm_in_the_box_b7(x64):
+    _, x, loss = logistic()
+    z = run(fgsm(linf(0.2, UNIT)), loss, x)
+    np.testing.assert_allclose(z[0], [0.5710283872, 1, 0, 0.6163231450, 1, 0.8830002360, 0.2667737881, 0.6095504318], atol=1e-10)
+    np.testing.assert_allclose(loss(z), 1.2809016052572193, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("ball", "flip"), [(linf, 0.0103103603), (l2, 0.0263614978)])
+def test_least_radius_that_flips_a_linear_model_b7(ball, flip, x64):
+    w, x, loss = logistic()
+    flipped = lambda eps: run(fgsm(ball(eps, UNBOUNDED)), loss, x)[0] @ jnp.array(w) + 0.2 < 0
+    assert not flipped(flip * (1 - 1e-6)) and flipped(flip * (1 + 1e-6))
+
+
+B7 = {  # eps: FGSM, PGD10 by eps / 4, PGD40 by eps / 10, L2-PGD40 of radius 3 eps: accuracy, mean loss, sum of points
+    0.02: [
+        (0.828125, 0.7516807144788751, 317.54248123442335),
+        (0.796875, 0.752339453722221, 317.6324812344234),
+        (0.796875, 0.7523905536267632, 317.63848123442335),
+        (0.765625, 0.763018737533966, 317.9573580016526),
+    ],
+    0.05: [
+        (0.546875, 0.8696527772147522, 316.9424812344233),
+        (0.53125, 0.874458615380263, 317.16748123442335),
+        (0.53125, 0.874915824907216, 317.0724812344233),
+        (0.5, 0.9039119402657021, 317.84194316663746),
+    ],
+    0.1: [
+        (0.296875, 1.0706620026015832, 316.0710745466426),
+        (0.3125, 1.0887219990546844, 315.9098712596499),
+        (0.3125, 1.0876154025445803, 315.4948712596499),
+        (0.203125, 1.1621695656331235, 316.92740713968163),
+    ],
+    0.2: [
+        (0.09375, 1.458199121251487, 313.7698152603268),
+        (0.078125, 1.5346495490056467, 313.35654529264957),
+        (0.078125, 1.5455111770666472, 313.07537833652884),
+        (0.015625, 1.7689392253731142, 312.287607973901),
+    ],
+}
+
+
+@pytest.mark.parametrize("eps", B7)
+def test_relu_network_b7_a11_1(eps, x64):
+    """As foolbox 3.3.4 and torchattacks 3.5.1 have them: accuracy, mean loss and the points themselves."""
+    classify, x, labels = relu_mlp()
+    ball, wide = linf(eps, UNIT), l2(3 * eps, UNIT)
+    climb = partial(pgd, random_start=False)
+    for attack, expected in zip([fgsm(ball), climb(ball, 10, 1 / 4), climb(ball, 40, 1 / 10), climb(wide, 40, 1 / 5)], B7[eps]):
+        found = run(attack, lambda z: cross_entropy(classify(z), labels), x)
+        np.testing.assert_allclose(robust(classify, labels, found), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("eps", "hits", "loss"),
+    [
+        (0.02, 0.0625, 1.40486632284267),
+        (0.05, 0.25, 1.2501134362368314),
+        (0.1, 0.515625, 1.034001585739878),
+        (0.2, 0.84375, 0.7121757658882697),
+    ],
+)
+def test_targeted_b7_a11_1(eps, hits, loss, x64):
+    classify, x, labels = relu_mlp()
+    target = (labels + 1) % 3
+    z = run(pgd(linf(eps, UNIT), 10, 0.25, random_start=False), lambda z: -cross_entropy(classify(z), target), x)
+    np.testing.assert_allclose(robust(classify, target, z)[:2], [hits, loss], rtol=1e-9)
+
+
+def test_trades_and_mixed_losses_b7_a11_6_e26(x64):
+    clean, adv, labels = jnp.array(waves((4, 3))), jnp.array(1.5 * waves((4, 3), 1.6)), jnp.array([0, 1, 2, 1])
+    on_clean, on_adv = (float(jnp.mean(cross_entropy(logits, labels))) for logits in (clean, adv))
+    gap, reverse = float(jnp.mean(attacks.kl(clean, adv))), float(jnp.mean(attacks.kl(adv, clean)))
+    np.testing.assert_allclose([on_clean, on_adv], [0.9180525732879814, 1.6743922631585106], rtol=1e-12)
+    np.testing.assert_allclose([gap, reverse], [0.28990268388135493, 0.286907995920744], rtol=1e-12)
+    np.testing.assert_allclose(on_clean + gap, 1.2079552571693364, rtol=1e-12)
+    np.testing.assert_allclose(on_clean + 6 * gap, 2.657468676576111, rtol=1e-12)
+    np.testing.assert_allclose(0.5 * on_clean + 0.5 * on_adv, 1.296222418223246, rtol=1e-12)
+
+
+def test_the_weak_features_of_the_trade_off_toy_b7():
+    """Tsipras et al., 2019: ten features N(.3 y, 1) name y by their mean, until they may move by .6."""
+    y = np.tile([1.0, -1.0], 10_000)
+    x = jnp.array(0.3 * y[:, None] + np.random.default_rng(0).standard_normal((20_000, 10)), jnp.float32)
+    loss = lambda z: jax.nn.softplus(-jnp.array(y, jnp.float32) * jnp.mean(z, axis=1))
+    right = lambda z: float(np.mean(np.asarray(jnp.mean(z, axis=1)) * y > 0))
+    assert right(x) == pytest.approx(0.8286091444, abs=0.01)
+    assert right(fgsm(linf(0.6, UNBOUNDED))(loss, x, KEY)) == pytest.approx(0.1713908556, abs=0.01)
+
+
+def test_losses():
+    logits, labels = jnp.array([[3.0, 1.0, 0.0, -1.0], [2.0, 5.0, 1.0, 4.0]]), jnp.array([0, 0])
+    np.testing.assert_allclose(attacks.margin(logits, labels), [-2, 3])
+    np.testing.assert_allclose(attacks.dlr(logits, labels), [-2 / 3, 3 / 3], rtol=1e-6)
+    np.testing.assert_allclose(attacks.dlr(10 * logits + 7, labels), attacks.dlr(logits, labels), rtol=1e-5)
+    np.testing.assert_array_equal(misclassified(logits, labels), [False, True])
+    optaxs = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+    np.testing.assert_allclose(cross_entropy(logits, labels), optaxs, rtol=1e-6)
+
+
+def test_cross_entropy_shows_the_way_where_softmax_is_sure():
+    """At a margin of 40 `softmax - 1` is zero in float32; the gradient's direction is that of float64 all the same."""
+    logits, labels = jnp.array([[40.0, 0.0, -1.0], [-3.0, 9.0, 60.0]]), jnp.array([0, 2])
+    got = np.asarray(jax.grad(lambda logits: jnp.sum(cross_entropy(logits, labels)))(logits), np.float64)
+    exact = np.exp(np.asarray(logits, np.float64) - np.max(logits, axis=1, keepdims=True))
+    exact /= exact.sum(axis=1, keepdims=True)
+    exact[[0, 1], [0, 2]] = [-exact[0, 1:].sum(), -exact[1, :2].sum()]
+    np.testing.assert_allclose(got, exact, rtol=1e-5)
+
+
+def test_apgd_looks_back_when_the_paper_says():
+    """Croce and Hein, 2020, section 3.1: w = ceil(p N), p = 0, .22, .41, .57, .70, .80, .87, .93, .99."""
+    assert [step for step, _ in checkpoints(100)] == [22, 41, 57, 70, 80, 87, 93, 99]
+    assert [span for _, span in checkpoints(100)] == [22, 19, 16, 13, 10, 7, 6, 6]
+    assert list(checkpoints(1)) == [(1, 1)]
+
+
+def test_apgd_halves_its_step_where_the_loss_is_a_narrow_peak():
+    """A peak that steps of PGD's length hop about: after halving, APGD comes a hundred times nearer."""
+    x = jnp.zeros((1, 2))
+    away = lambda z: jnp.linalg.norm(z - jnp.array([[0.3137, -0.1731]]), axis=1)
+    loss = lambda z: -away(z)
+    ball = linf(1.0, UNBOUNDED)
+    assert away(run(pgd(ball, 100, 0.5, random_start=False), loss, x)) > 0.05
+    assert away(run(apgd(ball, 100, random_start=False), loss, x)) < 0.03
+    worse_at_the_end = lambda z: jnp.where(jnp.max(jnp.abs(z), axis=1) > 0.9, -5.0, -away(z))
+    assert worse_at_the_end(run(apgd(ball, 1, random_start=False), worse_at_the_end, x)) > -5  # the best point, not the last
+
+
+def problem():
+    classify, x, labels = relu_mlp()
+    x = x.astype(jnp.float32)
+    return classify, x, labels, lambda z: cross_entropy(classify(z), labels), lambda z: misclassified(classify(z), labels)
+
+
+EPS = 0.05
+ATTACKS = {
+    "fgsm": fgsm(linf(EPS, UNIT)),
+    "pgd": pgd(linf(EPS, UNIT), 10),
+    "momentum": pgd(l2(EPS, UNIT), 10, momentum=0.9),
+    "restarts": restarts(pgd(linf(EPS, UNIT), 10), 3),
+    "apgd": apgd(linf(EPS, UNIT), 20),
+    "l1": pgd(l1(4 * EPS, UNIT), 10),
+    "nes": nes(linf(EPS, UNIT), 5, 5),
+    "square": square(linf(EPS, UNIT), 50),
+}
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_contract(name):
+    """Raises the loss, sees each example and its key alone, leaves successes as they are; jitted."""
+    classify, x, labels, loss, success = problem()
+
+    @jax.jit
+    def attack(x, labels, keys, stop):
+        failed = lambda z: stop & misclassified(classify(z), labels)
+        return ATTACKS[name](lambda z: cross_entropy(classify(z), labels), x, keys, failed)
+
+    keys = jax.random.split(KEY, 64)
+    z = attack(x, labels, keys, False)
+    assert z.dtype == x.dtype and z.shape == x.shape and jnp.mean(loss(z)) > jnp.mean(loss(x)) + 1e-3
+    np.testing.assert_allclose(attack(x[::-1], labels[::-1], keys[::-1], False)[::-1], z, atol=1e-5)
+    fooled = np.asarray(success(z))
+    np.testing.assert_array_equal(attack(z, labels, keys, True)[fooled], z[fooled])
+    assert np.mean(success(attack(x, labels, keys, True))) >= fooled.mean() > 0.1
+
+
+@pytest.mark.parametrize("name", ["pgd", "apgd"])
+def test_attacks_can_be_vmapped(name):
+    """Side by side over halves of a batch, as over models or radii."""
+    classify, x, labels, _, _ = problem()
+    attack = lambda x, labels, keys: ATTACKS[name](lambda z: cross_entropy(classify(z), labels), x, keys)
+    keys = jax.random.split(KEY, 64)
+    halves = jax.jit(jax.vmap(attack))(x.reshape(2, 32, 10), labels.reshape(2, 32), keys.reshape(2, 32))
+    np.testing.assert_allclose(halves.reshape(64, 10), jax.jit(attack)(x, labels, keys), atol=1e-5)
+
+
+def test_an_examples_key_does_not_depend_on_how_many_come_with_it():
+    few, many = (jax.random.key_data(attacks.protocol.for_each(KEY, count)) for count in (3, 64))
+    np.testing.assert_array_equal(few, many[:3])
+    assert len(np.unique(many, axis=0)) == 64
+
+
+def test_early_freeze_keeps_the_first_success():
+    """With one key and one step size more steps go on where fewer stopped: what had succeeded stays bit for bit."""
+    _, x, _, loss, success = problem()
+    few, many = (run(pgd(linf(0.1, UNIT), steps, 0.05), loss, x, success) for steps in (5, 40))
+    done = np.asarray(success(few))
+    assert 0.1 < done.mean() < 0.9
+    np.testing.assert_array_equal(few[done], many[done])
+    assert np.mean(success(many)) > done.mean()
+
+
+def test_a_loss_is_traced_a_fixed_number_of_times_however_many_steps():
+    """PGD compiles once: neither steps nor restarts are unrolled."""
+    _, x, _, loss, _ = problem()
+
+    def traces(steps, count):
+        calls = []
+        attack = restarts(pgd(linf(0.1, UNIT), steps), count)
+        jax.eval_shape(lambda x: attack(lambda z: calls.append(0) or loss(z), x, KEY), x)
+        return len(calls)
+
+    assert traces(2, 2) == traces(50, 9)
+
+
+def test_unrolled_steps_are_the_same_steps():
+    _, x, _, loss, success = problem()
+    rolled, unrolled = (run(pgd(linf(0.1, UNIT), 5, unroll=unroll), loss, x, success) for unroll in (1, 5))
+    np.testing.assert_allclose(unrolled, rolled, atol=1e-6)
+
+
+def test_restarts_keep_the_worst_of_each_example():
+    _, x, _, loss, success = problem()
+    attack = pgd(linf(0.1, UNIT), 2)
+    tempting = lambda z: loss(z) - 100.0 * success(z)  # a loss that speaks against what is sought
+    once, often = (run(restarts(attack, count), tempting, x, success) for count in (1, 6))
+    assert jnp.mean(success(often)) > jnp.mean(success(once))
+    neither = np.asarray(~success(often))
+    assert (loss(often)[neither] > loss(once)[neither] - 1e-6).all() and jnp.mean((loss(often) - loss(once))[neither]) > 1e-4
+
+
+def test_eps_may_be_traced_to_draw_a_curve():
+    _, x, _, loss, _ = problem()
+    curve = jax.jit(jax.vmap(lambda eps: jnp.mean(loss(pgd(linf(eps, UNIT), 10, random_start=False)(loss, x, KEY)))))
+    expected = [B7[eps][1][1] for eps in (0.02, 0.05, 0.1, 0.2)]
+    np.testing.assert_allclose(curve(jnp.array([0.02, 0.05, 0.1, 0.2])), expected, rtol=1e-4)
+
+
+class Linen(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        return nn.Dense(3)(nn.tanh(nn.Dense(8)(x)))
+
+
+def linen():
+    params = Linen().init(KEY, jnp.zeros((1, 10)))
+    return partial(Linen().apply, params)
+
+
+def of_nnx():
+    rngs = nnx.Rngs(0)
+    return nnx.Sequential(nnx.Linear(10, 8, rngs=rngs), nnx.tanh, nnx.Linear(8, 3, rngs=rngs))
+
+
+@pytest.mark.parametrize("make", [linen, of_nnx, lambda: relu_mlp()[0]], ids=["linen", "nnx", "function"])
+def test_any_classifier_can_be_attacked(make):
+    classify, x = make(), problem()[1]
+    labels = jnp.argmax(classify(x), axis=1)
+    z = run(pgd(linf(0.3, UNIT), 10), lambda z: cross_entropy(classify(z), labels), x)
+    assert jnp.mean(misclassified(classify(z), labels)) > 0.3
+
+
+def test_a_critic_can_be_attacked_as_a_generators_loss_does():
+    """A critic's score is a loss like any other: small changes that raise it make generated points look real to it."""
+    disc, gen = from_linen(mlp.Discriminator((8,))), from_linen(mlp.Generator((2,)))
+    nets = {"disc": Net(*disc.init(KEY, jnp.zeros((1, 2)))), "gen": Net(*gen.init(KEY, jnp.zeros((1, 3))))}
+    fake, _ = gen.apply(*nets["gen"], jax.random.normal(KEY, (16, 3)), train=False)
+    score = lambda z: disc.apply(*nets["disc"], z, train=False)[0]
+    z = run(pgd(l2(0.5, UNBOUNDED), 10), score, fake)
+    assert (score(z) > score(fake)).all()
+    latent = lambda key, count: jax.random.normal(KEY, (16, 3))
+    _, gen_loss = games.adversarial(gen, disc, objectives.non_saturating(), latent)
+    turn = Turn({"real": fake}, KEY, jnp.int32(0))
+    np.testing.assert_allclose(gen_loss(nets, turn)[0], jnp.mean(jax.nn.softplus(-score(fake))), rtol=1e-5)
+    assert jnp.mean(jax.nn.softplus(-score(z))) < gen_loss(nets, turn)[0]
+
+
+@pytest.mark.parametrize("name", ["restarts", "apgd", "square"])
+def test_devices_attack_their_own_examples_with_the_same_outcome(name):
+    """In `shard_map`, with one key an example from `parallel.draw`."""
+    _, x, labels, _, _ = problem()
+    classify = relu_mlp()[0]
+    plan, split = parallel.make_plan("shard_map", 4), PartitionSpec(parallel.AXIS)
+
+    def attack(axis_name, x, labels):
+        keys = parallel.draw(jax.random.split, axis_name)(KEY, len(x))
+        success = lambda z: misclassified(classify(z), labels)
+        return ATTACKS[name](lambda z: cross_entropy(classify(z), labels), x, keys, success)
+
+    spread = jax.shard_map(partial(attack, parallel.AXIS), mesh=plan.mesh, in_specs=(split, split), out_specs=split)
+    np.testing.assert_allclose(jax.jit(spread)(x, labels), attack(None, x, labels), atol=1e-5)
+
+
+GOOD = {"loss": lambda z: jnp.sum(z, axis=1), "x": jnp.full((4, 3), 0.5), "key": KEY}
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"x": jnp.full((4, 3), 1.5)}, "examples from 1.5 to 1.5 leave the box (0, 1)"),
+        ({"x": jnp.full((4, 3), jnp.nan)}, "leave the box"),
+        ({"x": np.ones((4, 3), np.uint8)}, "floating-point examples [batch, ...], not uint8[4, 3]"),
+        ({"x": jnp.ones(4)}, "floating-point examples"),
+        ({"loss": jnp.sum}, "the loss must give one value an example, [4], not an array of shape []"),
+        ({"success": lambda z: z > 0}, "the success must give one value an example"),
+        ({"key": jax.random.split(KEY, 3)}, "or 4 such keys"),
+        ({"key": jnp.zeros(2, jnp.uint32)}, "take jax.random.key(seed)"),
+        ({"loss": lambda z: cross_entropy(z, jnp.zeros((4, 1), int))}, "integer labels [batch]"),
+        ({"loss": lambda z: cross_entropy(z, jnp.zeros(3, int))}, "integer labels [batch]"),
+        ({"loss": lambda z: attacks.margin(z, jnp.zeros(4))}, "integer labels [batch]"),
+        ({"loss": lambda z: attacks.dlr(z[:, :2], jnp.zeros(4, int))}, "three classes or more, not 2"),
+    ],
+)
+@pytest.mark.parametrize("name", ["fgsm", "restarts", "apgd", "nes", "square"])
+def test_refused_calls(changed, message, name):
+    assert message in complaint(ATTACKS[name], **{**GOOD, **changed})
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (partial(pgd, linf(0.1, UNIT), 0), "steps=0 must be at least 1"),
+        (partial(pgd, linf(0.1, UNIT), step=-1.0), "a step must be positive"),
+        (partial(pgd, linf(0.1, UNIT), momentum=1.0), "momentum in [0, 1)"),
+        (partial(apgd, linf(0.1, UNIT), 0), "steps=0 must be at least 1"),
+        (partial(nes, linf(0.1, UNIT), 0), "steps=0 must be at least 1"),
+        (partial(nes, linf(0.1, UNIT), samples=0), "samples=0 must be at least 1"),
+        (partial(nes, linf(0.1, UNIT), spread=0.0), "must be positive"),
+        (partial(square, linf(0.1, UNIT), 0), "steps=0 must be at least 1"),
+        (partial(square, linf(0.1, UNIT), share=0.0), "share of an image in (0, 1]"),
+        (partial(restarts, ATTACKS["pgd"], 0), "count=0 must be at least 1"),
+    ],
+)
+def test_refused_settings(make, message):
+    assert message in complaint(make)
