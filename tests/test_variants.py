@@ -6,6 +6,8 @@ import pathlib
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+import optax
 import pytest
 from jax.sharding import PartitionSpec
 
@@ -69,3 +71,26 @@ def test_mixtures_are_judged_by_their_modes():
     scores = experiment.metrics[0](perfect, jax.random.key(0))
     assert next(iter(scores)) == "mode_kl" and scores["modes"] == 8 and scores["high_quality"] > 0.97
     assert experiment.picture(perfect(None, 10)).shape == (480, 480, 3)
+
+
+@pytest.mark.slow
+def test_a_conditional_variant_is_the_same_on_four_devices(monkeypatch):
+    """Conditional BatchNorm, projection and spectral norm under pmap; by SGD, as Adam would hide a factor."""
+    monkeypatch.setattr(optax, "adam", lambda rate, b1, b2: optax.sgd(0.05))
+    module, digits = importlib.import_module("experiments.variants.projection_gan"), data.load("digits")
+    cfg = dataclasses.replace(module.PRESETS["quick"], gen_width=8, disc_width=8, batch_size=16, latent_size=4)
+
+    def train(mode, devices):
+        plan = parallel.make_plan(mode, devices, cfg.batch_size)
+        (phase,) = module.experiment(cfg, digits, plan.axis_name).phases
+        first = jax.device_get(jax.jit(phase.game.init)(jax.random.key(0)))
+        state, key, step = plan.replicate(first), plan.replicate(jax.random.key(1)), plan.compile(phase.game.step)
+        for i in range(3):
+            state, _ = step(state, plan.spread(phase.batch_at(i)), key)
+        return first, jax.device_get(state)
+
+    (first, alone), (_, spread) = train("jit", 1), train("pmap", 4)
+    leaves = lambda state: jax.tree.leaves(state.players)
+    assert max(np.abs(a - b).max() for a, b in zip(leaves(first), leaves(alone), strict=True)) > 1e-2  # it moves
+    for a, b in zip(leaves(alone), leaves(spread), strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-5)
