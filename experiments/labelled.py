@@ -41,7 +41,8 @@ def experiment(cfg: wiring.PairConfig, dataset, axis_name: str | None, players: 
     """
     import numpy as np
 
-    from jaxgan import games, latents, metrics, pictures
+    from jaxgan import game, games, latents, metrics, networks, pictures
+    from jaxgan.types import UserError
 
     count = classes(cfg, dataset)
     inputs = latents.with_labels(wiring.latent(cfg, dataset.shape), count)
@@ -54,8 +55,17 @@ def experiment(cfg: wiring.PairConfig, dataset, axis_name: str | None, players: 
         look = features.classifier_of(dataset)
         return metrics.label_agreement(look, np.concatenate(list(held.blocks())), held.labels, 100 * count)
 
+    def stand(state, inputs, key, batches):
+        mine = state.players["gen"]
+        if not mine.stats:
+            raise UserError("this generator has no BatchNorm; leave --standing_statistics out")
+        net = networks.standing_statistics(gen, game.look(players["gen"], mine, averaged=True), inputs, key, batches)
+        mine = mine._replace(ema=mine.ema._replace(stats=net.stats)) if mine.ema else mine._replace(stats=net.stats)
+        return state._replace(players={**state.players, "gen": mine})
+
     return made._replace(
         metrics=(*made.metrics, lambda sample, key: agreement()(sample, key)),
         picture=functools.partial(pictures.grid, columns=count),
         probes=probes,
+        stand=stand,
     )

@@ -34,12 +34,13 @@ class Checkpoints:
 
     Args:
         directory: absolute; made when the first checkpoint is saved.
+        sweep: remove what killed saves left behind. Not for a reader, as the run may be saving at this moment.
     """
 
-    def __init__(self, directory: pathlib.Path):
+    def __init__(self, directory: pathlib.Path, sweep: bool = True):
         best = _policies.BestN(get_metric_fn=_first, reverse=True, n=1, keep_checkpoints_without_metrics=False)
         keep = _policies.AnyPreservationPolicy([_policies.LatestN(2), best])
-        self._orbax = ocp.training.Checkpointer(directory, preservation_policy=keep, cleanup_tmp_directories=True)
+        self._orbax = ocp.training.Checkpointer(directory, preservation_policy=keep, cleanup_tmp_directories=sweep)
 
     @property
     def steps(self) -> list[int]:

@@ -59,7 +59,7 @@ def restore(run_dir: str | pathlib.Path, step: int | str | None = None) -> tuple
     run_dir = pathlib.Path(run_dir).expanduser().absolute()
     module, config, dataset = _read_config(run_dir)
     experiment = build(module, config, dataset)
-    checkpoints = Checkpoints(run_dir / "checkpoints")
+    checkpoints = Checkpoints(run_dir / "checkpoints", sweep=False)
     try:
         if step == "best":
             step = checkpoints.best

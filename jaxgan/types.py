@@ -202,6 +202,8 @@ class Experiment(NamedTuple):
         metrics: measured during and after training; the first name of the first metric decides the best checkpoint (lower wins).
         variety: how to see mode collapse in what the metrics measure; None where it is not watched for.
         probes: what is measured of the players themselves, as a critic's judgement of held-out pairs, when metrics are.
+        stand: `(state, inputs, key, batches) -> state` whose generator normalises by BatchNorm statistics of these inputs; None
+            where nobody built it.
     """
 
     phases: tuple[Phase, ...]
@@ -210,3 +212,4 @@ class Experiment(NamedTuple):
     metrics: tuple[Metric, ...] = ()
     variety: Variety | None = None
     probes: tuple[Probe, ...] = ()
+    stand: Callable[[GameState, Sampler, Key, int], GameState] | None = None
