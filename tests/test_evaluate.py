@@ -15,7 +15,6 @@ from jaxgan.data.images import as_meant
 from jaxgan.metrics import quality
 from jaxgan.types import Experiment, Game, GameState, Phase, UserError
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*biased upwards")  # small sets are quick
 
 TINY = "--variant=gan --dataset=digits --network=mlp --steps=2 --batch_size=8 --devices=1".split()
 
