@@ -151,7 +151,7 @@ def evaluate(run_dir: pathlib.Path, request: Request) -> dict:
     told = json.loads((run_dir / "config.json").read_text())
     cfg = told["config"]
     dataset, plan = data.load(cfg["dataset"], cfg["image_size"]), parallel.make_plan("jit", request.devices)
-    refuse(run_dir, told, restored[steps[0]][1].inputs, dataset, request, plan.mesh.size)
+    refuse(run_dir, told, restored[steps[0]], dataset, request, plan.mesh.size)
     real = features.stored_images(dataset, request.split, request.samples)
     training = features.stored_images(dataset, "train") if set(request.chosen) & set(TRAINED_ON) else None
     extract, extractor = features.extractor(dataset, request.features, request.resize, request.inception_weights)
@@ -201,7 +201,7 @@ def evaluate(run_dir: pathlib.Path, request: Request) -> dict:
     return record
 
 
-def refuse(run_dir: pathlib.Path, told: dict, inputs, dataset, request: Request, devices: int) -> None:
+def refuse(run_dir: pathlib.Path, told: dict, restored, dataset, request: Request, devices: int) -> None:
     """Says what of a request this run cannot answer, before anything is computed."""
     import jax
 
@@ -210,6 +210,12 @@ def refuse(run_dir: pathlib.Path, told: dict, inputs, dataset, request: Request,
 
     if len(dataset.shape) != 3:
         raise UserError(f"{run_dir} was trained on points; its modes are counted in metrics.jsonl and by experiments/table.py")
+    _, experiment, states = restored
+    inputs = experiment.inputs
+    given = jax.eval_shape(lambda key: inputs(key, INFER_BATCH), jax.random.key(0))
+    made = jax.eval_shape(experiment.phases[0].game.infer, states[0], given).shape
+    if len(made) != 4 or made[-1] != told["data"]["shape"][-1]:
+        raise UserError(f"{run_dir} does not draw images like its data, {told['variant']} does other things; see metrics.jsonl")
     before, now = ("x".join(map(str, shape)) for shape in (told["data"]["shape"], dataset.shape))
     if before != now:
         raise UserError(f"{run_dir} was trained on images of {before}, and {dataset.name} holds {now} now; bring those back")

@@ -15,7 +15,6 @@ from jaxgan.data.images import as_meant
 from jaxgan.metrics import quality
 from jaxgan.types import Experiment, Game, GameState, Phase, UserError
 
-
 TINY = "--variant=gan --dataset=digits --network=mlp --steps=2 --batch_size=8 --devices=1".split()
 
 
@@ -196,6 +195,17 @@ def test_a_generator_that_is_told_labels(trained, monkeypatch):
     assert good["classifier_accuracy"] > 0.9 and good["classifier_accuracy_real"] > 0.9
     assert blind["classifier_accuracy"] < 0.3 and blind["classifier_accuracy_real"] == good["classifier_accuracy_real"]
     assert good["intra_class_frechet"] < good["intra_class_frechet_worst"] < blind["intra_class_frechet"]
+
+
+def test_a_run_that_does_not_draw_images_is_refused(trained, monkeypatch, capsys):
+    """A classifier's logits, and a translator's input | output | target."""
+    for made in (jnp.zeros((256, 10)), jnp.zeros((256, 8, 8, 3))):
+        monkeypatch.setattr(
+            runs, "restore_each", labelled(lambda key, count: jnp.zeros(count), lambda state, given, made=made: made)
+        )
+        with pytest.raises(SystemExit) as end:
+            evaluate.main([trained[0]])
+        assert end.value.code == 2 and "does not draw images like its data" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("path", ["lerp", "slerp"])

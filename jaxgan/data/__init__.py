@@ -15,14 +15,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.data import images, tfds, toys
+from jaxgan.data import images, pairs, tfds, toys
 from jaxgan.types import Array, Batch, UserError
 
 TOYS = {"line": toys.line_modes, "ring": toys.ring_modes, "grid": toys.grid_modes}
-READERS = {"idx": images.idx, "folder": images.folder, "npz": images.npz, "tfds": tfds.read}
-SPECS = {
-    spec.partition(":")[0]: spec for spec in ("digits", "line", "ring", "grid", "idx:DIR", "folder:DIR", "npz:FILE", "tfds:NAME")
+EMBEDDED = {
+    "digits": images.digits,
+    **{task: functools.partial(pairs.photographs, task) for task in pairs.TASKS},
+    **{name: functools.partial(pairs.painted_digits, name) for name in pairs.PAINTS},
+    "china2flower": pairs.two_photographs,
 }
+READERS = {
+    **{"idx": images.idx, "folder": images.folder, "npz": images.npz, "tfds": tfds.read},
+    **{"pairs": pairs.folder, "unpaired": pairs.unpaired},
+}
+PAIRED, UNPAIRED = {*pairs.TASKS, "pairs"}, {*pairs.PAINTS, "china2flower", "unpaired"}  # what stands before a spec's colon
+GIVEN = ("idx:DIR", "folder:DIR", "npz:FILE", "tfds:NAME", "pairs:DIR", "unpaired:DIR_A,DIR_B")
+SPECS = {spec.partition(":")[0]: spec for spec in (*EMBEDDED, *TOYS, *GIVEN)}
+BLANK = "blank"  # the name of a set that stands for one that is not there
 ORDER, MIRROR = 1, 2  # what a host-side random stream is for
 
 
@@ -31,10 +41,12 @@ class Dataset(NamedTuple):
 
     Attributes:
         name: canonical spec, paths made absolute: `digits`, `idx:/usr/share/datasets/fashion-mnist`.
-        shape: of one example: (height, width, channels), or (2,) for points.
+        shape: of one example: (height, width, channels), or (2,) for points. A pair of images is one example of twice the
+            channels, which `pairs.parted` parts.
         num_classes: labels are 0 .. num_classes - 1; 0 where there are none.
         train: what `batches` draws from: a finite set, or a mixture without end.
         held_out: what `held_out` draws from; shares no example with `train`.
+        other: of two domains without pairs the second, B, with images of the same shape; all else is the first, A.
     """
 
     name: str
@@ -42,13 +54,16 @@ class Dataset(NamedTuple):
     num_classes: int
     train: images.Examples | toys.Mixture
     held_out: images.Examples | toys.Mixture
+    other: "Dataset | None" = None
 
 
 def load(spec: str, image_size: int = 0, labels: bool = False) -> Dataset:
     """Loads a set of real examples by its name.
 
     Args:
-        spec: `digits`, `line`, `ring`, `grid`, `idx:DIR`, `folder:DIR`, `npz:FILE` or `tfds:NAME[:SPLIT]`.
+        spec: `digits`, `line`, `ring`, `grid`, `idx:DIR`, `folder:DIR`, `npz:FILE` or `tfds:NAME[:SPLIT]`; of pairs
+            `grey2colour`, `edges2photo`, `blur2sharp` or `pairs:DIR`; of two domains without pairs `digits2inverted`,
+            `digits2colour`, `china2flower` or `unpaired:DIR_A,DIR_B`.
         image_size: height and width to crop and resize to; 0 keeps the native size. Points have no size.
         labels: whether labels are needed. They are there either way where the set has them.
 
@@ -56,8 +71,9 @@ def load(spec: str, image_size: int = 0, labels: bool = False) -> Dataset:
         UserError: no such set, not readable, fewer than 2 examples to train on, or no labels where they are needed.
     """
     kind, _, where = spec.partition(":")
-    if kind in ("idx", "folder", "npz") and where:
-        where = os.path.abspath(os.path.expanduser(where))
+    if kind in ("idx", "folder", "npz", "pairs", "unpaired") and where:
+        paths = where.split(",") if kind == "unpaired" else [where]
+        where = ",".join(os.path.abspath(os.path.expanduser(path)) for path in paths)
         spec = f"{kind}:{where}"
     if image_size < 0:
         raise UserError(f"image_size={image_size}: give a positive height and width, or 0 for the native size")
@@ -66,15 +82,23 @@ def load(spec: str, image_size: int = 0, labels: bool = False) -> Dataset:
             raise UserError(f"{spec} holds points, which have no image_size: leave it at 0")
         modes = TOYS[spec]()
         return Dataset(spec, modes.centres.shape[1:], len(modes.centres), modes, modes)
-    if spec == "digits":
-        train, held = images.digits(image_size)
+    if spec in EMBEDDED:
+        found = EMBEDDED[spec](image_size)
     elif kind in READERS and where:
-        train, held = READERS[kind](where, image_size)
+        found = READERS[kind](where, image_size)
     else:
         near = difflib.get_close_matches(kind, SPECS, n=1)
         hint = f"did you mean {SPECS[near[0]]}? Otherwise " if near else ""
         raise UserError(f"unknown dataset {spec!r}: {hint}choose from {', '.join(SPECS.values())}")
 
+    if isinstance(found, pairs.Domains):
+        a, b = (_checked(f"{side} of {spec}", *parts, labels) for side, parts in zip("AB", found, strict=True))
+        return a._replace(name=spec, other=b)
+    return _checked(spec, *found, labels)
+
+
+def _checked(spec: str, train: images.Examples, held: images.Examples, labels: bool) -> Dataset:
+    """Makes a set of what was read, if it is enough and its labels make sense."""
     count = len(train.images) + len(held.images)
     if len(train.images) < 2 or len(held.images) < 1:
         raise UserError(f"{spec} has too few images ({count}): give at least 3, two to train on and one to hold out")
@@ -100,7 +124,7 @@ def blank(shape: tuple[int, ...], num_classes: int = 0) -> Dataset:
         num_classes: as in `Dataset`.
     """
     nothing = images.Examples(np.zeros((8, *shape), np.uint8), np.zeros(8, np.int32) if num_classes else None)
-    return Dataset("blank", tuple(shape), num_classes, nothing, nothing)
+    return Dataset(BLANK, tuple(shape), num_classes, nothing, nothing)
 
 
 def batches(dataset: Dataset, batch_size: int, slices: int = 1, seed: int = 0, flips: bool = False) -> Callable[[int], Batch]:
