@@ -264,7 +264,7 @@ def look(run: Run, split: str, count: int = 0):
     from jaxgan.types import UserError
 
     dataset = data.load(run.told["config"]["dataset"], run.told["config"]["image_size"])
-    evaluate.refuse(run.run_dir, run.told, run.experiment.inputs, dataset, evaluate.Request(), 1)
+    evaluate.refuse(run.run_dir, run.told, (run.step, run.experiment, run.states), dataset, evaluate.Request(), 1)
     if count > (held := len(dataset.held_out.images)):
         raise UserError(f"--count={count} must be at most {held}, as many as {dataset.name} holds out to compare with")
     extract, name = features.extractor(dataset, "classifier" if dataset.num_classes else "pixels", "tensorflow", "")

@@ -29,7 +29,7 @@ def test_a_table_of_labels_has_a_run_a_seed(tmp_path, monkeypatch, capfd):
     assert table.main(["--table=labels", "--only=projection", "--seeds=2", "--steps=3", f"--out={tmp_path}"]) == 0
     (row,) = json.loads((tmp_path / "labels.json").read_text())["rows"]
     assert len(row["agreement"]) == len(row["frechet"]) == 2 and row["samples"] == 898
-    assert "right label scored above wrong" in (tmp_path / "labels.md").read_text()
+    assert "AUC of right labels" in (tmp_path / "labels.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ class Hourglass(nn.Module):
             x = nn.leaky_relu(Conv(features)(x) if i == 0 else self.normalise()(DownConv(features)(x), train), 0.2)
             seen.append(x)
         x = seen.pop()
-        if self.added:
+        if self.added and noise.shape[1]:
             x = x + nn.Dense(x.shape[-1])(noise)[:, None, None]
         else:
             everywhere = jnp.broadcast_to(noise[:, None, None], (*x.shape[:3], noise.shape[1]))
