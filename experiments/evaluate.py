@@ -7,6 +7,7 @@ python experiments/evaluate.py RUN_DIR --metrics=memorisation               are 
 python experiments/evaluate.py RUN_DIR RUN_DIR RUN_DIR                      the same run with several seeds: mean and spread
 
 Scores are kept in RUN_DIR/evaluation.json, each with the id of its protocol: scores with different ids must not be compared.
+What was measured earlier, of the same checkpoints by other protocols, stays there.
 """
 
 import dataclasses
@@ -139,7 +140,7 @@ def main(argv: list[str]) -> int:
 
 
 def evaluate(run_dir: pathlib.Path, request: Request) -> dict:
-    """Measures one run, writes `evaluation.json` beside its checkpoints, and returns what that holds."""
+    """Measures one run, adds what it found to `evaluation.json` beside the checkpoints, and returns that."""
     from jax.sharding import NamedSharding, PartitionSpec
 
     from jaxgan import data, parallel, runs
@@ -160,7 +161,7 @@ def evaluate(run_dir: pathlib.Path, request: Request) -> dict:
     bench = Bench(run_dir, request, extract, by_row, *seen)
 
     found: dict[int, list[dict]] = {}  # step -> what each seed has
-    protocols, scores = {}, []
+    protocols, scores, code = {}, [], commit()
     for which, (step, experiment, states) in restored.items():
         if step not in found:
             infer = infer_blocks(experiment.phases[0].game, NamedSharding(plan.mesh, PartitionSpec(parallel.AXIS)))
@@ -183,22 +184,39 @@ def evaluate(run_dir: pathlib.Path, request: Request) -> dict:
                 protocol["paths"] = f"{PATHS}, {request.path}"
             known = hashlib.sha256(json.dumps(protocol, sort_keys=True).encode()).hexdigest()[:8]
             protocols[known] = protocol
-            where = {"protocol": known, "which": which, "step": step}
+            where = {"protocol": known, "which": which, "step": step, "latents_seed": request.seed, "commit": code}
+            where |= {"resamples": request.bootstrap} if request.bootstrap else {}
             scores += [score | where for score in over_seeds([own[name] for own in found[step]])]
     record = {
         "run": str(run_dir),
         "variant": told["variant"],
         "seed": cfg["seed"],
         "config_hash": hashlib.sha256(json.dumps({**cfg, "seed": 0, "workdir": ""}, sort_keys=True).encode()).hexdigest()[:8],
-        "commit": commit(),
-        "latents_seed": request.seed,
-        "resamples": request.bootstrap,
         "versions": told["versions"],
         "protocols": protocols,
         "scores": scores,
     }
-    (run_dir / "evaluation.json").write_text(json.dumps(record, indent=2) + "\n")
+    kept = run_dir / "evaluation.json"
+    kept.write_text(json.dumps(beside_earlier(kept, record), indent=2) + "\n")
     return record
+
+
+def beside_earlier(path: pathlib.Path, record: dict) -> dict:
+    """Adds what a file holds of the same checkpoints by other protocols; what was measured again is replaced."""
+    try:
+        earlier = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):  # there is none, or writing it was cut short
+        return record
+    place = lambda score: (score["metric"], score["which"], score["protocol"])
+    again, steps = {place(score) for score in record["scores"]}, {score["which"]: score["step"] for score in record["scores"]}
+    kept = [
+        score
+        for score in earlier["scores"]
+        if place(score) not in again and score["step"] == steps.get(score["which"], score["step"])
+    ]
+    used = {score["protocol"] for score in kept}
+    protocols = {known: protocol for known, protocol in earlier["protocols"].items() if known in used}
+    return record | {"protocols": protocols | record["protocols"], "scores": kept + record["scores"]}
 
 
 def refuse(run_dir: pathlib.Path, told: dict, restored, dataset, request: Request, devices: int) -> None:
@@ -208,6 +226,8 @@ def refuse(run_dir: pathlib.Path, told: dict, restored, dataset, request: Reques
     from jaxgan.train import INFER_BATCH
     from jaxgan.types import UserError
 
+    if len(dataset.shape) == 4:
+        raise UserError(f"{run_dir} was trained on clips; its scores are those in metrics.jsonl")
     if len(dataset.shape) != 3:
         raise UserError(f"{run_dir} was trained on points; its modes are counted in metrics.jsonl and by experiments/table.py")
     _, experiment, states = restored

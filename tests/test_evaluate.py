@@ -69,7 +69,22 @@ def test_scores_carry_their_protocol_and_seeds_their_spread(trained, capsys):
         assert all(score["protocol"] in own["protocols"] for score in own["scores"])
     assert records[0]["protocols"] == records[1]["protocols"]
     assert evaluate.main([trained[0], "--samples=41"]) == 0  # another count is another protocol
-    assert not set(record(trained[0])["protocols"]) & set(records[0]["protocols"])
+    both = record(trained[0])
+    assert set(both["protocols"]) > set(records[0]["protocols"]) and len(both["scores"]) == 2 * len(records[0]["scores"])
+    assert both["scores"][: len(records[0]["scores"])] == records[0]["scores"]  # earlier ones stay
+    assert evaluate.main([trained[0], "--samples=41", "--seed=1"]) == 0  # the same protocol again
+    again = record(trained[0])
+    assert len(again["scores"]) == len(both["scores"]) and {s["latents_seed"] for s in again["scores"]} == {0, 1}
+
+
+def test_scores_of_checkpoints_that_are_gone_are_dropped(tmp_path):
+    score = {"metric": "frechet", "value": 1.0, "protocol": "a"}
+    newest, best = score | {"which": "newest", "step": 5}, score | {"which": "best", "step": 4}
+    file = tmp_path / "evaluation.json"
+    file.write_text(json.dumps({"scores": [newest, best], "protocols": {"a": {}, "b": {}}}))
+    later = score | {"which": "newest", "step": 6, "protocol": "c"}
+    merged = evaluate.beside_earlier(file, {"scores": [later], "protocols": {"c": {}}})
+    assert merged["scores"] == [best, later] and set(merged["protocols"]) == {"a", "c"}
 
 
 def test_the_real_side_is_seen_once(trained, kept_alone):
@@ -132,6 +147,7 @@ def test_other_images_under_the_same_name_are_seen_anew_and_a_damaged_file_too(t
 
 def test_every_family_without_labels(trained, capsys):
     """Each is what its function gives of the same samples and images."""
+    (pathlib.Path(trained[0]) / "evaluation.json").unlink(missing_ok=True)  # scores of other tests
     asked = "frechet,kernel,prdc,sliced_wasserstein,diversity,ms_ssim,frechet_infinity,memorisation,perceptual_path_length"
     assert evaluate.main([trained[0], f"--metrics={asked}", "--bootstrap=4", "--samples=300", "--step=newest"]) == 0
     dataset = data.load("digits")
