@@ -5,13 +5,14 @@ VENV ?= .venv
 PYTHON ?=
 VERSIONS ?= 3.14 3.13 3.12 3.11
 ARGS ?=
+WORKERS ?= 2
 export VENV PYTHON VERSIONS
 
 .PHONY: help setup run test lint format lock clean
 
 help:
 	@echo "make run     train: make run VARIANT=sngan ARGS='--steps=1000 --seed=1'"
-	@echo "make test    the test suite: make test ARGS='-m \"not slow\"'"
+	@echo "make test    the test suite, by WORKERS=2 processes: make test ARGS='-m \"not slow\"'"
 	@echo "make setup   the virtual environment alone, by the newest Python found, or by PYTHON=..."
 	@echo "make lint    ruff and ty; make format mends what it can"
 	@echo "make lock    new versions into requirements.lock"
@@ -21,7 +22,7 @@ run: setup
 	@"$(VENV)/bin/python" experiments/run.py --variant=$(VARIANT) $(ARGS)
 
 test: setup
-	@"$(VENV)/bin/python" -m pytest $(ARGS)
+	@"$(VENV)/bin/python" -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 lint: setup
 	@"$(VENV)/bin/python" -m ruff check && "$(VENV)/bin/python" -m ruff format --check
