@@ -39,9 +39,12 @@ def main(out, *images):
 
     import torch
 
-    library = torch.library.Library("torchvision", "FRAGMENT")
-    for name in ("nms", "qnms"):  # torchvision for CUDA does not load beside torch for CPUs without them
-        library.define(f"{name}(Tensor a) -> Tensor")
+    try:
+        import torchvision  # noqa: F401
+    except RuntimeError:  # one for CUDA does not load beside torch for CPUs without these
+        library = torch.library.Library("torchvision", "FRAGMENT")
+        for name in ("nms", "qnms"):
+            library.define(f"{name}(Tensor a) -> Tensor")
     import pytorch_fid.inception as pytorch_fid
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
