@@ -151,7 +151,6 @@ def experiment(cfg: ClassifierConfig, dataset, axis_name: str | None, classifier
         phases=(Phase(cfg.steps, made, data.batches(dataset, cfg.batch_size, seed=cfg.seed, flips=cfg.flips)),),
         inputs=in_turn(held["real"]),
         picture=functools.partial(guesses, held["real"], held["label"]),
-        metrics=(no_metric,),
         probes=(probe,),
     )
 
@@ -168,12 +167,6 @@ def in_turn(images):
     import numpy as np
 
     return lambda key, count: images[np.arange(count) % len(images)]
-
-
-def no_metric(sample, key) -> dict[str, float]:
-    """Measures nothing of samples: the loop asks probes only where there are metrics."""
-    del sample, key
-    return {}
 
 
 def guesses(images, labels, logits):

@@ -148,7 +148,7 @@ def run(
         scores: dict[str, float] = {}
         if due.log or due.evaluate or due.checkpoint or stop:
             watch.flush(step, state)
-        if due.evaluate and experiment.metrics:
+        if due.evaluate and (experiment.metrics or experiment.probes):
             for metric in experiment.metrics:
                 scores |= metric(sampler(state), judge_key)
             for probe in experiment.probes:
@@ -230,7 +230,8 @@ class _Watch:
             return
         now = time.monotonic()
         speed = self._images / (now - self._since) if self._images else 0.0
-        means = {name: float(np.mean([metrics[name] for _, metrics in rounds])) for name in rounds[0][1]}
+        names = dict.fromkeys(name for _, metrics in rounds for name in metrics)  # a phase that just began may have others
+        means = {name: float(np.mean([metrics[name] for _, metrics in rounds if name in metrics])) for name in names}
         self._journal.write(step, {"images_per_second": round(speed, 1), **means})
         self._bar.report(step, means, speed)
         self._pending, self._images, self._since = [], 0, now

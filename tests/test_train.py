@@ -238,6 +238,27 @@ def test_blocks_are_samples_in_order(whole):
         np.testing.assert_allclose(np.concatenate(blocks), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_phases_may_report_different_things(tmp_path):
+    """The second phase begins between two reports; probes alone are asked, too, and decide the best checkpoint."""
+
+    def renamed(game):
+        def step(state, batch, key):
+            state, metrics = game.step(state, batch, key)
+            return state, {f"late/{name}": value for name, value in metrics.items()}
+
+        return game._replace(step=step)
+
+    first, second = experiment(3), experiment(4)
+    late = second.phases[0]._replace(game=renamed(second.phases[0].game))
+    probe = lambda state, key: {"rounds": float(state.step)}
+    both = first._replace(phases=(*first.phases, late), metrics=(), probes=(probe,))
+    train.run(both, tmp_path, parallel.make_plan("jit", 1), seed=0, cadence=EVERY_2)
+    rows = read(tmp_path / "metrics.jsonl")
+    reported = [name for row in rows if row["step"] == 4 for name in row]
+    assert {"gen/loss", "late/gen/loss"} <= set(reported)
+    assert [row["eval/rounds"] for row in rows if "eval/rounds" in row] == [0.0, 2.0, 4.0]
+
+
 def test_phases_follow_one_another(tmp_path):
     """Two phases over one state, the second with other batches; interrupted in the second, it resumes there."""
     other = lambda step: jax.tree.map(lambda x: x + 1, points(step))

@@ -115,6 +115,5 @@ def experiment(cfg: Config, dataset, axis_name: str | None = None):
         phases=(Phase(cfg.classifier_steps, first, batch_at), Phase(cfg.steps, then, batch_at)),
         inputs=robust.in_turn(given),
         picture=picture,
-        metrics=(robust.no_metric,),
         probes=(probe,),
     )
