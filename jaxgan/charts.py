@@ -23,6 +23,19 @@ ABOUT = {
     "high_quality": ("share", "share of samples within three standard deviations of a mode; 0.989 for real data"),
     "variety": ("share", "share of the data's variety that the worst repetition has"),
     "duplicates": ("share", "share of samples that have a copy; about 0 for real data"),
+    "agreement": ("share", "share of samples that a classifier of the data names as asked"),
+    "class_recall": ("share", "share of each class's real examples that lie among its samples, mean over classes"),
+    "class_diversity": ("share", "mean distance within a class of samples, as a share of real data's"),
+    "matching_auc": ("AUC", "how often the critic prefers the right label to a wrong one; 0.5 by guessing"),
+    "l1": ("L1", "mean distance of a pixel from its target, in [0, 2]; lower is better"),
+    "cycle_l1": ("L1", "mean distance of a pixel from itself after going there and back, both ways added; lower is better"),
+    "gradient_energy": ("share", "squared differences of neighbours, as a share of the targets'; 1 is as sharp as they are"),
+    "labels_kept": ("share", "share of translations that a classifier of their new domain names as what they were"),
+    "error": ("share", "share of held-out images named wrongly; lower is better"),
+    "fgsm_error": ("share", "the same under one step of the gradient's sign"),
+    "pgd_error": ("share", "the same under projected gradient steps"),
+    "fooled": ("share", "share of images named rightly that are not any more once they are changed"),
+    "flicker": ("L1", "mean change of a pixel along the true motion; 0 for a clip in which nothing else happens"),
 }
 
 
