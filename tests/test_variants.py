@@ -13,6 +13,7 @@ from jax.sharding import PartitionSpec
 
 from experiments import variants, wiring
 from jaxgan import data, parallel
+from jaxgan.types import UserError
 
 NAMES = sorted(path.stem for path in pathlib.Path(variants.__path__[0]).glob("[a-z]*.py"))
 EXAMPLES = {
@@ -22,7 +23,7 @@ EXAMPLES = {
     "tfds:lsun/bedroom": ((64, 64, 3), 0),
     "tfds:imagenet2012": ((128, 128, 3), 1000),
 }
-TRANSLATORS = {"cyclegan", "pix2pix"}  # tests/test_translation_variants.py traces them
+TRANSLATORS = {"cyclegan", "next_frame", "pix2pix", "vid2vid"}  # traced by test_translation_variants.py, test_variants_video.py
 CLASSIFIERS = {"adv_training", "classifier", "trades"}  # they have no samples
 IMAGES_ONLY = CLASSIFIERS | {
     "advgan",
@@ -45,6 +46,8 @@ def settings():
         other = dataclasses.replace(quick, dataset="digits" if quick.dataset == "ring" else "ring")
         for cfg in (*module.PRESETS.values(), *[other] * (name not in IMAGES_ONLY)):
             yield pytest.param(module, cfg, id=f"{name}-{cfg.dataset.replace(':', '-')}")
+        for augment in ("diff", "adaptive") * (name == "sngan"):
+            yield pytest.param(module, dataclasses.replace(quick, augment=augment), id=f"{name}-{augment}")
 
 
 @pytest.mark.parametrize(("module", "cfg"), list(settings()))
@@ -75,6 +78,13 @@ def test_sngan_paper_parameter_counts():
     size = lambda init, x: sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(init, jax.random.key(0), x)[0]))
     assert size(gen.init, jnp.zeros((1, 128))) == 4_276_739
     assert size(disc.init, jnp.zeros((1, 32, 32, 3))) == 1_053_824
+
+
+def test_points_cannot_be_augmented():
+    module = importlib.import_module("experiments.variants.sngan")
+    cfg = dataclasses.replace(module.PRESETS["quick"], dataset="ring", augment="diff")
+    with pytest.raises(UserError, match="--augment=diff changes images, and ring holds points"):
+        module.experiment(cfg, data.load("ring"))
 
 
 def test_mixtures_are_judged_by_their_modes():

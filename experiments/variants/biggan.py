@@ -5,7 +5,7 @@ told to every block, an orthogonal penalty on the generator's weights, and a lat
 `--accumulate` examples at a time where memory is short, with the same gradient. The three largest singular values of each
 player's steepest kernel are reported as `gen_sigma_1` and so on: before a training collapses, they run away.
 
-    python experiments/run.py --variant=biggan
+    python experiments/run.py --variant=biggan                                         digits, 3 to 4 minutes: agreement 0.99
     python experiments/sample.py runs/biggan-digits-0 --truncation=0.5
     python experiments/run.py --variant=biggan --preset=paper --dataset=folder:DIR     128x128 pixels, ImageNet's settings
 """

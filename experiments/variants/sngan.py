@@ -22,6 +22,8 @@ class Config(wiring.PairConfig):
     """What the players play for; the paper reports both."""
     gen_batches: int = 1
     """Batches of latents the generator's turn draws."""
+    augment: Literal["none", "diff", "adaptive"] = "none"
+    """What the critic's images meet: nothing, every change of DiffAugment, or changes with a chance that it moves (ADA)."""
 
     def validate(self) -> None:
         super().validate()
@@ -45,11 +47,20 @@ PRESETS = {
 def experiment(cfg: Config, dataset, axis_name: str | None = None):
     """Wires the game; `dataset` is a `data.Dataset`, `axis_name` what the devices stand on."""
     from jaxgan import games, objectives, transforms
+    from jaxgan.games import augment
+    from jaxgan.types import UserError
 
     gen, disc, latent = wiring.pieces(cfg, dataset.shape, axis_name)
+    if cfg.augment != "none":
+        if len(dataset.shape) != 3:
+            raise UserError(f"--augment={cfg.augment} changes images, and {cfg.dataset} holds points; leave it out")
+        changes, chance = (augment.DIFF_AUGMENT, 1.0) if cfg.augment == "diff" else (augment.ADAPTIVE, 0.0)
+        disc = games.augmented(disc, changes, chance, axis_name)
     objective = {"hinge": objectives.hinge, "non_saturating": objectives.non_saturating}[cfg.objective]()
     # The critic has no BatchNorm, so one pass over real and generated examples is the same as two, and faster.
-    losses = games.adversarial(gen, disc, objective, latent, cfg.gen_batches, joint=True)
+    losses = games.adversarial(gen, disc, objective, latent, cfg.gen_batches, joint=cfg.augment == "none")
+    if cfg.augment == "adaptive":
+        losses = games.adaptive(losses[0], disc, axis_name=axis_name), losses[1]
     players = wiring.players(cfg, dataset.shape, gen, disc, losses)
     players["disc"] = players["disc"]._replace(transform=transforms.spectral_norm())
     return wiring.experiment(cfg, dataset, axis_name, players, games.generate(gen))
