@@ -18,7 +18,7 @@ def primitive(name: str, plain: Callable, fast: Callable) -> Primitive:
 
     Args:
         name: as jaxprs show it, after "jaxgan_".
-        plain: `(*arrays, **params) -> array` in `lax`; decides shape and dtype, and what `vmap` does.
+        plain: `(*arrays, **params) -> array` in `lax`; decides shape and dtype, and what `vmap` does unless the caller says.
         fast: the same function in the form that XLA runs fastest on CPUs.
     """
     made = Primitive(f"jaxgan_{name}")
