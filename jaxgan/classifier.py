@@ -71,7 +71,7 @@ def train(
         labels: int `[n]`, 0 .. K - 1.
         held_images, held_labels: others, to state the accuracy by.
         seed: decides initial weights, order and shifts.
-        say: is told the accuracy.
+        say: is told when training begins, and the accuracy.
         keep: given what makes the parameters and what decides them, hands out those it has kept, or else makes them.
 
     Raises:
@@ -84,6 +84,7 @@ def train(
     steps, key = max(1, min(EPOCHS * len(images) // BATCH, STEPS)), jax.random.key(seed)
 
     def fit():
+        say(f"classifier: training on {len(images):,} images of {images.shape[1]}x{images.shape[2]}, {steps:,} steps")
         return {str(i): np.asarray(x) for i, x in enumerate(jax.tree.leaves(_fit(classes, steps, images, labels, key)))}
 
     content = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
