@@ -17,6 +17,7 @@ Of images, as many samples as held-out images and 2,000 at most, through a class
 
 import dataclasses
 import datetime
+import hashlib
 import json
 import pathlib
 import re
@@ -177,10 +178,12 @@ def main(argv: list[str]) -> int:
         own += table.flags.split() + [f"--steps={request.steps}"] * (request.steps > 0)
         told = [f"--variant={variant}", *own]
         seeds = [f"--seeds={request.seeds}"] if table.abreast else [f"--seed={seed}" for seed in range(request.seeds)]
-        plain = re.sub(r"[^\w.]+", "_", " ".join([request.dataset, variant, *own])).strip("_")
-        workdirs = [out / f"{request.table}-{plain}{each.replace('--', '_').replace('=', '_')}" for each in seeds]
+        learned = request.dataset or table.dataset
+        known = hashlib.sha256(" ".join([learned, *told]).encode()).hexdigest()[:8]  # flags would make too long a name
+        plain = re.sub(r"\W+", "_", label)
+        workdirs = [out / f"{request.table}-{plain}-{known}{each.replace('--', '-').replace('=', '')}" for each in seeds]
         for each, workdir in zip(seeds, workdirs, strict=True):
-            words = [f"--dataset={request.dataset or table.dataset}", each, f"--workdir={workdir}"]
+            words = [f"--dataset={learned}", each, f"--workdir={workdir}"]
             program = pathlib.Path(__file__).with_name("run.py")
             code = subprocess.call([sys.executable, program, *told, *words], stdout=subprocess.DEVNULL)
             if code:
@@ -188,7 +191,7 @@ def main(argv: list[str]) -> int:
         row = {"method": label, "flags": " ".join(told)} | (modes(*workdirs) if table.abreast else quality(workdirs))
         print(line(row, table), flush=True)
         found = {name: own for name in table.rows if (own := {**found, label: row}.get(name))}
-        write(out, request.table, request.dataset or table.dataset, list(found.values()))
+        write(out, request.table, learned, list(found.values()))
     print(f"done: {out / request.table}.md")
     return 0
 

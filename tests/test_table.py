@@ -9,12 +9,14 @@ from experiments import table
 SHORT = ["--table=ring", "--only=PacGAN", "--seeds=2", "--steps=3"]
 
 
-def test_a_table_trains_its_rows_once_and_measures_every_seed(tmp_path, capfd):
+def test_a_table_trains_its_rows_once_and_measures_every_seed(tmp_path, capfd, monkeypatch):
+    monkeypatch.setitem(table.METHODS, "PacGAN2", "pacgan" + " --packing=2" * 20)  # as many flags as no directory has a name for
     assert table.main([*SHORT, f"--out={tmp_path}"]) == 0
     record = json.loads((tmp_path / "ring.json").read_text())
     (row,) = record["rows"]
     assert (record["table"], record["dataset"], row["method"], row["steps"]) == ("ring", "ring", "PacGAN2", 3)
-    assert row["flags"] == "--variant=pacgan --steps=3" and len(row["modes"]) == len(row["mode_kl"]) == 2
+    assert row["flags"] == "--variant=pacgan" + " --packing=2" * 20 + " --steps=3"
+    assert len(row["modes"]) == len(row["mode_kl"]) == 2
     written = (tmp_path / "ring.md").read_text()
     last = table.line(row, table.TABLES["ring"])
     assert written.splitlines()[-1] == last and last.count("|") == written.splitlines()[0].count("|")
