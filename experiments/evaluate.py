@@ -10,6 +10,7 @@ Scores are kept in RUN_DIR/evaluation.json, each with the id of its protocol: sc
 What was measured earlier, of the same checkpoints by other protocols, stays there.
 """
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -353,8 +354,11 @@ def commit() -> str:
 
     root = pathlib.Path(__file__).parents[1]
     words = ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--abbrev=12"]
-    found = subprocess.run(words, capture_output=True, text=True, check=False)
-    return found.stdout.strip() if found.returncode == 0 else f"jaxgan {importlib.metadata.version('jaxgan')}"
+    with contextlib.suppress(OSError):  # git may not be there
+        found = subprocess.run(words, capture_output=True, text=True, check=False)
+        if found.returncode == 0:
+            return found.stdout.strip()
+    return f"jaxgan {importlib.metadata.version('jaxgan')}"
 
 
 def table(records: list[dict]) -> list[str]:
@@ -362,20 +366,21 @@ def table(records: list[dict]) -> list[str]:
     import numpy as np
 
     columns: dict[str, dict] = {}  # what stands above -> {row: (value, interval)}
-    rows = {}  # (metric, which, protocol) -> step
+    rows: dict[tuple, set[int]] = {}  # (metric, which, protocol) -> steps
     for number, record in enumerate(records):
         for score in record["scores"]:
             row = score["metric"], score["which"], score["protocol"]
-            rows.setdefault(row, score["step"])
+            rows.setdefault(row, set()).add(score["step"])
             values = score.get("seeds", [score["value"]])
             for i, value in enumerate(values):
                 head = f"{record['variant']} seed {record['seed']}" + f", {i}" * (len(values) > 1)
                 ends = score["intervals"][i] if "intervals" in score else None
                 columns.setdefault((number, head), {})[row] = (value, ends)
     alike = len(columns) > 1 and len({record["config_hash"] for record in records}) == 1
+    alike = alike and len({head for _, head in columns}) == len(columns)  # no run stands there twice
     heads = [head for _, head in columns] + ["mean ± sd"] * alike
-    lines = [f"{'metric':<26} {'checkpoint':<16} {'protocol':<10}" + "".join(f"{head:>26}" for head in heads)]
-    for row, step in rows.items():
+    lines = [f"{'metric':<26} {'checkpoint':<22} {'protocol':<10}" + "".join(f"{head:>26}" for head in heads)]
+    for row, steps in rows.items():
         found = [column.get(row) for column in columns.values()]
         cells = [
             "-" if own is None else f"{own[0]:.4g}" + (" [{:.4g}, {:.4g}]".format(*own[1]) if own[1] else "") for own in found
@@ -384,7 +389,8 @@ def table(records: list[dict]) -> list[str]:
             values = [value for value, _ in found]
             cells.append(f"{np.mean(values):.4g} ± {np.std(values, ddof=1):.2g}")
         metric, which, protocol = row
-        lines.append(f"{metric:<26} {f'{which}, {step:,}':<16} {protocol:<10}" + "".join(f"{cell:>26}" for cell in cells))
+        at = " to ".join(f"{step:,}" for step in sorted({min(steps), max(steps)}))
+        lines.append(f"{metric:<26} {f'{which}, {at}':<22} {protocol:<10}" + "".join(f"{cell:>26}" for cell in cells))
     for known, protocol in {known: protocol for record in records for known, protocol in record["protocols"].items()}.items():
         lines.append(f"{known}: " + "; ".join(f"{name} {value}" for name, value in protocol.items()))
     return lines

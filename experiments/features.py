@@ -7,6 +7,7 @@ import contextlib
 import functools
 import hashlib
 import json
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from experiments import config
 
 BLOCK = 256  # images read at a time
+SHOWN = 2**29  # pixel values that a classifier is shown at most, 2 GiB
 PAUSE = 10  # seconds between lines of progress
 
 
@@ -119,12 +121,16 @@ def extractor(dataset, features: str, resize: str, weights_file: str):
 
 
 def classifier_of(dataset):
-    """Gives the classifier of a labelled data set, a `classifier.Trained`: trained once and kept."""
+    """Gives the classifier of a labelled data set, a `classifier.Trained`: trained once, on what fits into memory, and kept."""
     import numpy as np
 
     from jaxgan import classifier
 
-    parts = [stored_images(dataset, split) for split in ("train", "held_out")]
+    most = SHOWN // math.prod(dataset.shape)
+    parts = [
+        stored_images(dataset, split, min(most, len(source.images)))
+        for split, source in (("train", dataset.train), ("held_out", dataset.held_out))
+    ]
     shown = [x for part in parts for x in (np.concatenate(list(part.blocks())), part.labels)]
     return classifier.train(*shown, keep=functools.partial(cached, "classifiers"))
 

@@ -7,6 +7,8 @@ import functools
 
 from experiments import features, wiring
 
+COLUMNS = 20  # of a picture at most; one a class where there are no more
+
 
 def classes(cfg: wiring.PairConfig, dataset) -> int:
     """Says how many classes the images have.
@@ -53,7 +55,8 @@ def experiment(cfg: wiring.PairConfig, dataset, axis_name: str | None, players: 
         """Needs the data, which an experiment that is only sampled from does not have."""
         held = features.stored_images(dataset, "held_out", min(cfg.eval_samples, len(dataset.held_out.images)))
         look = features.classifier_of(dataset)
-        return metrics.label_agreement(look, np.concatenate(list(held.blocks())), held.labels, 100 * count)
+        each = max(6, min(100, 10_000 // count))
+        return metrics.label_agreement(look, np.concatenate(list(held.blocks())), held.labels, each * count)
 
     def stand(state, inputs, key, batches):
         mine = state.players["gen"]
@@ -65,7 +68,7 @@ def experiment(cfg: wiring.PairConfig, dataset, axis_name: str | None, players: 
 
     return made._replace(
         metrics=(*made.metrics, lambda sample, key: agreement()(sample, key)),
-        picture=functools.partial(pictures.grid, columns=count),
+        picture=functools.partial(pictures.grid, columns=min(count, COLUMNS)),
         probes=probes,
         stand=stand,
     )

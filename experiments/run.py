@@ -82,7 +82,7 @@ def train(module, cfg) -> None:
         try:
             loop.run(experiment, cfg.directory, plan, cfg.seed, cadence, cfg.tensorboard, cfg.stop_on_collapse)
         except UserError:  # a mistake that only the first round finds; nothing of it should be in the way of the next try
-            if new:
+            if new and not any((cfg.directory / "checkpoints").glob("[1-9]*")):
                 shutil.rmtree(cfg.directory)
             raise
     print(f"done: {cfg.directory}; open {cfg.directory / 'report.html'}")
@@ -111,13 +111,12 @@ def open_directory(directory: pathlib.Path, record: dict):
     try:
         directory.mkdir(parents=True, exist_ok=True)
         lock = open(directory / ".lock", "w")
-        (directory / "config.json").write_text(json.dumps(record, indent=2) + "\n")
-    except OSError as error:
-        raise UserError(f"cannot write to {directory} ({error.strerror}); give another --workdir") from None
-    try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        (directory / "config.json").write_text(json.dumps(record, indent=2) + "\n")
     except BlockingIOError:
         raise UserError(f"another process is training in {directory}; wait for it, or give another --workdir") from None
+    except OSError as error:
+        raise UserError(f"cannot write to {directory} ({error.strerror}); give another --workdir") from None
     return lock
 
 

@@ -170,15 +170,17 @@ def main(argv: list[str]) -> int:
         config.fail(f"--seeds={request.seeds} must be at least 2; a spread is part of the table")
     if request.dataset and table.abreast:
         config.fail(f"--table={request.table} is of {table.dataset}; --dataset is for labels and images")
+    from jaxgan.types import UserError
+
     out = pathlib.Path(request.out).expanduser().absolute()
     kept = out / f"{request.table}.json"
-    found = {row["method"]: row for row in json.loads(kept.read_text())["rows"]} if kept.exists() else {}
+    before, learned = json.loads(kept.read_text()) if kept.exists() else {}, request.dataset or table.dataset
+    found = {row["method"]: row for row in before["rows"]} if before.get("dataset") == learned else {}
     for label, flags in chosen.items():
         variant, *own = flags.split()
         own += table.flags.split() + [f"--steps={request.steps}"] * (request.steps > 0)
         told = [f"--variant={variant}", *own]
         seeds = [f"--seeds={request.seeds}"] if table.abreast else [f"--seed={seed}" for seed in range(request.seeds)]
-        learned = request.dataset or table.dataset
         known = hashlib.sha256(" ".join([learned, *told]).encode()).hexdigest()[:8]  # flags would make too long a name
         plain = re.sub(r"\W+", "_", label)
         workdirs = [out / f"{request.table}-{plain}-{known}{each.replace('--', '-').replace('=', '')}" for each in seeds]
@@ -188,7 +190,10 @@ def main(argv: list[str]) -> int:
             code = subprocess.call([sys.executable, program, *told, *words], stdout=subprocess.DEVNULL)
             if code:
                 return code
-        row = {"method": label, "flags": " ".join(told)} | (modes(*workdirs) if table.abreast else quality(workdirs))
+        try:
+            row = {"method": label, "flags": " ".join(told)} | (modes(*workdirs) if table.abreast else quality(workdirs))
+        except UserError as error:
+            config.fail(error)
         print(line(row, table), flush=True)
         found = {name: own for name in table.rows if (own := {**found, label: row}.get(name))}
         write(out, request.table, learned, list(found.values()))
@@ -224,8 +229,9 @@ def quality(workdirs: list[pathlib.Path]) -> dict:
     """Measures the last state of finished runs of labelled images, and reads what they measured themselves at the end.
 
     Frechet distance, precision, recall and coverage are through the data's own classifier, of as many samples as held-out images
-    and 2,000 at most; the mean number of seconds is the training's alone.
+    and 2,000 at most; the mean number of seconds is to the end of training, with what was measured in it.
     """
+    import jax
     import numpy as np
 
     from experiments import evaluate
@@ -239,7 +245,8 @@ def quality(workdirs: list[pathlib.Path]) -> dict:
         rows = journal.read(workdir / "metrics.jsonl")
         own = {name.removeprefix("eval/"): value for name, value in rows[-1].items() if name.startswith("eval/")}
         own["images_per_second"] = float(np.median([row["images_per_second"] for row in rows if "images_per_second" in row]))
-        found = evaluate.evaluate(workdir, asked)
+        with jax.default_matmul_precision("float32"):  # as on evaluate.py's command line
+            found = evaluate.evaluate(workdir, asked)
         scores.append(own | {score["metric"]: score["value"] for score in found["scores"]})
         seconds.append(rows[-1]["time"])
     return {"steps": found["scores"][0]["step"], "seconds": float(np.mean(seconds)), "samples": count, **over(scores)}

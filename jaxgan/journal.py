@@ -13,7 +13,9 @@ from jaxgan.types import UserError
 
 
 class Journal:
-    """Appends lines to a run's `metrics.jsonl`, each a JSON object with "step", "time" (training seconds so far) and scalars.
+    """Appends lines to a run's `metrics.jsonl`, each a JSON object with "step", "time" and scalars.
+
+    The time is in seconds so far, with all that is measured and kept.
 
     Lines after `step` are dropped first, so that a resumed run's file reads as if it had never stopped.
 

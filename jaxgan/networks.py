@@ -248,15 +248,18 @@ def standing_statistics(network: Network, net: Net, inputs: Sampler, key: Key, b
     Reference:
         Brock et al., 2019, "standing statistics" (https://arxiv.org/abs/1809.11096); the number of batches is that of their code.
     """
+    draw_key, noise_key = jax.random.split(key)
+    drawn = inputs(draw_key, batches * size)  # at once: labels that come in turn go on from batch to batch
+    parts = jax.tree.map(lambda x: x.reshape(batches, size, *x.shape[1:]), drawn if isinstance(drawn, tuple) else (drawn,))
 
-    def after(start, key):
-        draw_key, noise = jax.random.split(key)
-        given = inputs(draw_key, size)
+    def after(start, batch):
+        given, key = batch
         stats = jax.tree.map(lambda s: jnp.full_like(s, start), net.stats)
-        return network.apply(net.weights, stats, *(given if isinstance(given, tuple) else (given,)), train=True, key=noise)[1]
+        return network.apply(net.weights, stats, *given, train=True, key=key)[1]
 
-    keys = jax.random.split(key, batches)
-    share = jax.tree.map(lambda one, zero: 1 - (one - zero), after(1.0, keys[0]), after(0.0, keys[0]))  # 1 - a
-    add = lambda total, key: (jax.tree.map(jnp.add, total, after(0.0, key)), None)
-    total, _ = jax.lax.scan(add, jax.tree.map(jnp.zeros_like, net.stats), keys)
+    every = parts, jax.random.split(noise_key, batches)
+    first = jax.tree.map(lambda x: x[0], every)
+    share = jax.tree.map(lambda one, zero: 1 - (one - zero), after(1.0, first), after(0.0, first))  # 1 - a
+    add = lambda total, batch: (jax.tree.map(jnp.add, total, after(0.0, batch)), None)
+    total, _ = jax.lax.scan(add, jax.tree.map(jnp.zeros_like, net.stats), every)
     return net._replace(stats=jax.tree.map(lambda sum, own: sum / (batches * own), total, share))

@@ -61,6 +61,8 @@ def restore(run_dir: str | pathlib.Path, step: int | str | None = None) -> tuple
     experiment = build(module, config, dataset)
     checkpoints = Checkpoints(run_dir / "checkpoints", sweep=False)
     try:
+        if step == "best" and checkpoints.best is None:
+            raise UserError(f"{run_dir} has measured none of its checkpoints, so none is its best; take the newest")
         if step == "best":
             step = checkpoints.best
         if not checkpoints.steps or (step is not None and step not in checkpoints.steps):

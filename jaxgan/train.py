@@ -236,6 +236,11 @@ class _Watch:
         self._bar.report(step, means, speed)
         self._pending, self._images, self._since = [], 0, now
 
+    def go_on(self):
+        """Leaves out of the next report's speed what was done between two rounds, where that report begins with them."""
+        if not self._pending and self._since is not None:
+            self._since = time.monotonic()
+
     def _fail(self, player, what):
         good = self._checkpoints.steps
         kept = f"the last good checkpoint is step {good[-1]}" if good else "there is no checkpoint yet"

@@ -77,6 +77,20 @@ def test_scores_carry_their_protocol_and_seeds_their_spread(trained, capsys):
     assert len(again["scores"]) == len(both["scores"]) and {s["latents_seed"] for s in again["scores"]} == {0, 1}
 
 
+def test_a_table_says_which_steps_and_takes_no_run_for_two():
+    score = {"metric": "frechet", "value": 1.0, "protocol": "a", "which": "best"}
+    record = {"variant": "gan", "config_hash": "x", "protocols": {}}
+    runs = [record | {"seed": i, "scores": [score | {"step": step}]} for i, step in enumerate((3000, 750))]
+    heading, row = evaluate.table(runs)
+    assert "best, 750 to 3,000" in row and "mean ± sd" in heading
+    assert "mean ± sd" not in evaluate.table([runs[0], runs[0]])[0]
+
+
+def test_the_code_has_a_name_without_git(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert evaluate.commit().startswith("jaxgan ")
+
+
 def test_scores_of_checkpoints_that_are_gone_are_dropped(tmp_path):
     score = {"metric": "frechet", "value": 1.0, "protocol": "a"}
     newest, best = score | {"which": "newest", "step": 5}, score | {"which": "best", "step": 4}

@@ -325,6 +325,16 @@ def test_accumulation_carries_the_mean_over_parts():
             accumulate(network, rows).apply({}, stats, jnp.arange(6.0), train=True)
 
 
+def test_standing_statistics_see_labels_that_come_in_turn():
+    """More classes than a batch has rows: every one of them is seen."""
+    gen = Network(
+        lambda key, z, label: ({}, jnp.zeros(())),
+        lambda params, stats, z, label, train, key=None: (z, 0.9 * stats + 0.1 * jnp.mean(label.astype(jnp.float32))),
+    )
+    found = standing_statistics(gen, Net({}, jnp.zeros(())), latents.with_labels(latents.normal(2), 128), KEY, batches=4, size=32)
+    np.testing.assert_allclose(found.stats, 63.5, rtol=1e-5)
+
+
 def test_standing_statistics_are_means_over_batches_a10_2():
     """Of this network's own first layer, over truncated latents and labels: by hand, whatever was carried before."""
     gen = concat_labels(from_linen(dcgan.Generator((8, 8, 1), (4,))), 2)
@@ -334,8 +344,8 @@ def test_standing_statistics_are_means_over_batches_a10_2():
     stale = jax.tree.map(lambda s: s + 7.0, stats)
     net = found(Net(params, stale))
     (kernel,) = (leaf for name, leaf in transforms.named_leaves(params)[0].items() if name.startswith("Dense"))
-    draws = [inputs(jax.random.split(key)[0], 32) for key in jax.random.split(KEY, 4)]
-    rows = [np.concatenate([z, np.eye(2)[label]], axis=1) for z, label in draws]
+    z, label = inputs(jax.random.split(KEY)[0], 4 * 32)
+    rows = np.split(np.concatenate([z, np.eye(2)[label]], axis=1), 4)
     maps = [(row @ np.asarray(kernel, np.float64)).reshape(-1, 4) for row in rows]
     ((_, carried),) = net.stats["batch_stats"].items()
     np.testing.assert_allclose(carried["mean"], np.mean([m.mean(0) for m in maps], 0), rtol=1e-3, atol=1e-6)

@@ -16,8 +16,10 @@ from PIL import Image
 
 import jaxgan
 from experiments import run, sample
+from jaxgan import classifier
 from jaxgan.checkpoint import Checkpoints
 from jaxgan.journal import read
+from jaxgan.types import UserError
 
 ROOT = pathlib.Path(__file__).parents[1]
 TINY = "--gen_width=4 --disc_width=4 --latent_size=4 --batch_size=4 --devices=1 --log_every=2 --decay=0".split()
@@ -42,6 +44,19 @@ def test_a_run_from_one_command(trained):
     assert record["config"]["steps"] == 4 and record["variant"] == "sngan" and record["versions"]["jax"] == jax.__version__
     assert [line["step"] for line in read(trained / "metrics.jsonl") if "eval/fid64" in line] == [0, 2, 4]
     assert "sngan" in (trained / "report.html").read_text()
+
+
+@pytest.mark.slow
+def test_a_mistake_that_the_end_finds_costs_no_round(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(classifier, "STEPS", 5)
+    words = ["--variant=cgan", *TINY, "--steps=2", "--checkpoint_every=1", "--eval_every=0", f"--workdir={tmp_path / 'run'}"]
+    with pytest.raises(SystemExit) as end:
+        run.main([*words, "--eval_samples=6"])
+    assert end.value.code == 2 and "hold no class with more than 5 of each; take more" in capsys.readouterr().err
+    assert jaxgan.runs.restore(tmp_path / "run")[0] == 1
+    with pytest.raises(UserError, match="has measured none of its checkpoints, so none is its best"):
+        jaxgan.load(tmp_path / "run", step="best")
 
 
 def test_load_needs_neither_data_nor_devices(trained):

@@ -238,6 +238,22 @@ def test_blocks_are_samples_in_order(whole):
         np.testing.assert_allclose(np.concatenate(blocks), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_speed_leaves_out_what_is_done_between_rounds(monkeypatch):
+    clock, told = iter([0.0, 2.0, 100.0, 103.0]), []
+    monkeypatch.setattr(train.time, "monotonic", lambda: next(clock))
+    journal = types.SimpleNamespace(write=lambda step, values: told.append(values["images_per_second"]))
+    watch = train._Watch(None, journal, mock.Mock())
+    monkeypatch.setattr(train, "_finite", lambda state: {})
+    state, batch = None, {"real": np.zeros((1, 6, 2))}
+    for step in (1, 2):
+        watch.see(step, {}, batch)
+    watch.flush(2, state)  # one round in two seconds, after the first
+    watch.go_on()  # measuring took until 100
+    watch.see(3, {}, batch)
+    watch.flush(3, state)
+    assert told == [3.0, 2.0]
+
+
 def test_phases_may_report_different_things(tmp_path):
     """The second phase begins between two reports; probes alone are asked, too, and decide the best checkpoint."""
 

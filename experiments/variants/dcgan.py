@@ -26,6 +26,13 @@ class Config(wiring.PairConfig):
     kernel_size: int = 4
     """Height and width of the kernels; 5 in the paper, 4 in PyTorch's example."""
 
+    def validate(self) -> None:
+        super().validate()
+        if self.kernel_size < 1:
+            raise ValueError(f"--kernel_size={self.kernel_size} must be at least 1")
+        if self.remat:
+            raise ValueError("--remat is for residual blocks; leave it out with --variant=dcgan")
+
 
 PRESETS = {
     "quick": Config(

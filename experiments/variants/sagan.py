@@ -22,6 +22,11 @@ class Config(wiring.PairConfig):
     multipliers: tuple[int, ...] = ()
     """Of the width, for the generator's smallest map and each of its blocks; the critic's are the other way round; none are 1."""
 
+    def validate(self) -> None:
+        super().validate()
+        if self.multipliers and min(self.multipliers) < 1:
+            raise ValueError(f"--multipliers={' '.join(map(str, self.multipliers))} must be at least 1")
+
 
 PRESETS = {
     "quick": Config(

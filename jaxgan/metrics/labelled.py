@@ -37,17 +37,17 @@ def class_quality(real, real_labels, fake, asked, named) -> dict[int, ClassQuali
     """Judges samples class by class. Agreement alone is highest for one perfect example a class, over and over.
 
     Args:
-        real: features `[n, d]`, more than 5 rows of each class.
+        real: features `[n, d]`.
         real_labels: integers `[n]`.
-        fake: features `[m, d]`, more than 5 rows of each class.
+        fake: features `[m, d]`.
         asked: integers `[m]`, the classes that were asked for.
         named: integers `[m]`, the classes that a classifier sees.
 
     Returns:
-        By class, in the order of the real labels.
+        By class, in the order of the real labels, those that have more than 5 rows on either side.
 
     Raises:
-        UserError: labels that do not fit, a class with too few samples or examples, NaN features, or different widths.
+        UserError: labels that do not fit, no class with enough samples and examples, NaN features, or different widths.
 
     Reference:
         Odena et al., 2017, section 4 (https://arxiv.org/abs/1610.09585), with MS-SSIM for the diversity; `prdc` for the recall.
@@ -62,10 +62,12 @@ def class_quality(real, real_labels, fake, asked, named) -> dict[int, ClassQuali
     for label in np.unique(real_labels):
         own, theirs = fake[asked == label], real[real_labels == label]
         if min(len(own), len(theirs)) <= NEIGHBOURS:
-            given = f"{len(theirs)} real examples and {len(own)} samples"
-            raise UserError(f"class {label} has {given}; more than {NEIGHBOURS} of each are needed, draw more")
+            continue
         agreement, recall = float(np.mean(named[asked == label] == label)), prdc(theirs, own, NEIGHBOURS)["recall"]
         found[int(label)] = ClassQuality(agreement, recall, diversity(own) / diversity(theirs))
+    if not found:
+        given = f"{len(real)} real examples and {len(fake)} samples"
+        raise UserError(f"{given} hold no class with more than {NEIGHBOURS} of each; take more (--eval_samples in training)")
     return found
 
 
