@@ -18,7 +18,7 @@ import pathlib
 import shutil
 import sys
 
-from experiments import config
+from experiments import config, video
 
 
 def main(argv: list[str]) -> int:
@@ -67,6 +67,8 @@ def train(module, cfg) -> None:
 
     refuse_changes(cfg)
     dataset = data.load(cfg.dataset, cfg.image_size)
+    if isinstance(dataset.train, data.clips.Clips) and not isinstance(cfg, video.Config):
+        raise UserError(f"--variant={cfg.variant} learns from single images, not from clips as {cfg.dataset}; take next_frame")
     experiment = runs.build(module, cfg, dataset, plan.axis_name)
     record = {
         "variant": cfg.variant,

@@ -40,12 +40,12 @@ class Config(wiring.PairConfig):
                 raise ValueError(f"--{name} is for images made of latents; leave it out with --variant={self.variant}")
 
 
-def refuse(cfg: Config, kinds: Set[str], learns: str, take: str) -> None:
+def refuse(cfg: wiring.PairConfig, kinds: Set[str], learns: str, take: str) -> None:
     """Checks that a data set is of the kind that is learned from.
 
     Args:
         cfg: what the run is told.
-        kinds: `data.PAIRED` or `data.UNPAIRED`.
+        kinds: `data.PAIRED`, `data.UNPAIRED` or `data.CLIPS`.
         learns: what from, in words.
         take: what to take instead.
 
@@ -75,7 +75,7 @@ def normalisation(norm: Literal["batch", "instance"], axis_name: str | None):
     return {"batch": functools.partial(BatchNorm, axis_name), "instance": InstanceNorm}[norm]
 
 
-def player(cfg: Config, init, loss, rate: float, turns: int = 1, ema_decay: float = 0.0):
+def player(cfg: wiring.PairConfig, init, loss, rate: float, turns: int = 1, ema_decay: float = 0.0):
     """Makes a player with Adam, whose learning rate falls as the config says."""
     import optax
 
@@ -84,7 +84,7 @@ def player(cfg: Config, init, loss, rate: float, turns: int = 1, ema_decay: floa
     return Player(init, loss, optax.adam(wiring.schedule(cfg, rate, turns), b1=cfg.beta1, b2=cfg.beta2), ema_decay=ema_decay)
 
 
-def players(cfg: Config, inits, losses) -> dict:
+def players(cfg: wiring.PairConfig, inits, losses) -> dict:
     """Makes the players "disc" and "gen" of their inits and losses, both in that order."""
     return {
         "disc": player(cfg, inits[0], losses[0], cfg.disc_learning_rate or cfg.learning_rate, cfg.critic_turns),
@@ -92,7 +92,7 @@ def players(cfg: Config, inits, losses) -> dict:
     }
 
 
-def there(cfg: Config, dataset):
+def there(cfg: wiring.PairConfig, dataset):
     """Gives the data set, which is loaded where a restored run stands without it; errors as of `data.load`."""
     from jaxgan import data
 
@@ -115,8 +115,8 @@ def experiment(cfg: Config, axis_name: str | None, players: dict, infer, batch_a
     import jax
     import numpy as np
 
-    from jaxgan import game, pictures
-    from jaxgan.types import Experiment, Phase
+    from jaxgan import pictures
+    from jaxgan.types import Experiment
 
     def inputs(key, n):
         return {name: x[np.arange(n) % len(x)] for name, x in held().items()} | {"key": jax.random.split(key, n)}
@@ -125,9 +125,16 @@ def experiment(cfg: Config, axis_name: str | None, players: dict, infer, batch_a
         rows = np.stack(parts(joined[:SHOWN], count), axis=1)
         return pictures.grid(rows.reshape(-1, *rows.shape[2:]), columns=COLUMNS)
 
+    return Experiment(phases(cfg, axis_name, players, infer, batch_at), inputs, picture, (metric,))
+
+
+def phases(cfg: wiring.PairConfig, axis_name: str | None, players: dict, infer, batch_at) -> tuple:
+    """Makes the one phase of a game in which the critic, if it plays, takes its turns and the generator one; as `experiment`."""
+    from jaxgan import game
+    from jaxgan.types import Phase
+
     schedule = (*([("disc", cfg.critic_turns)] if "disc" in players else []), ("gen", 1))
-    made = game.make_game(players, game.play_round(players, schedule, axis_name), infer)
-    return Experiment((Phase(cfg.steps, made, batch_at),), inputs, picture, (metric,))
+    return (Phase(cfg.steps, game.make_game(players, game.play_round(players, schedule, axis_name), infer), batch_at),)
 
 
 def parts(joined, count: int) -> list:

@@ -35,7 +35,10 @@ ABOUT = {
     "fgsm_error": ("share", "the same under one step of the gradient's sign"),
     "pgd_error": ("share", "the same under projected gradient steps"),
     "fooled": ("share", "share of images named rightly that are not any more once they are changed"),
-    "flicker": ("L1", "mean change of a pixel along the true motion; 0 for a clip in which nothing else happens"),
+    "flicker": ("L1", "mean change of a pixel along the true motion; 0 in the data"),
+    "fork": ("total variation", "how far futures are from half left and half right, none in between; 0 in the data"),
+    "p_left": ("share", "share of futures that turn left; 0.5 in the data"),
+    "between": ("share", "share of futures that turn neither way; 0 in the data"),
 }
 
 

@@ -1,7 +1,7 @@
 """Pictures of samples as uint8 arrays `[height, width, 3]`, and files of them. Needs no display."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +127,22 @@ def save_gif(path, pictures: Iterable[np.ndarray], duration_ms=200) -> None:
     frames = [frame.resize(frames[-1].size, Image.Resampling.NEAREST) for frame in frames]
     durations = [duration_ms] * (len(frames) - 1) + [max(duration_ms, LAST_FRAME_MS)]
     _save(Path(path), "GIF", frames[0], save_all=True, append_images=frames[1:], duration=durations, loop=0)
+
+
+def save_clip(path, frames: Sequence[np.ndarray], durations_ms: Sequence[int]) -> None:
+    """Writes frames as an endless animation, by its ending a GIF of 256 colours or an exact WebP; whole or not at all.
+
+    Pillow makes one frame of neighbours that are alike, shown as long as both.
+
+    Args:
+        path: ends in .gif or .webp.
+        frames: at least one uint8 `[height, width, 3]`, all of one size.
+        durations_ms: time each is shown.
+    """
+    first, *rest = [Image.fromarray(frame) for frame in frames]
+    kind = Path(path).suffix[1:].upper()
+    exact = {"lossless": True} if kind == "WEBP" else {}
+    _save(Path(path), kind, first, save_all=True, append_images=rest, duration=list(durations_ms), loop=0, **exact)
 
 
 def evenly(items, most) -> list:

@@ -24,7 +24,7 @@ def write_report(workdir) -> Path:
     Args:
         workdir: a run directory with any of: `config.json` (`{"variant", "config", "versions", "device"}`), `metrics.jsonl` (an
             object with "step" a line; measurements are named "eval/...", and the first decides what is best),
-            `samples/<step>.png`, `samples.gif`.
+            `samples/<step>.png`, `samples.gif`, `film.gif`.
 
     Returns:
         The page's path. It appears whole or not at all, needs no network and no other file.
@@ -45,7 +45,7 @@ def write_report(workdir) -> Path:
     summary = _summary(config.get("steps"), rows, *measured)
     body = [
         f"<header><h1>{escape(title)}</h1><p>{escape(summary)}</p></header>",
-        _samples(grids, workdir / "samples.gif"),
+        _samples(grids, {workdir / "samples.gif": "The same latents while training", workdir / "film.gif": "The last, moving"}),
         _curves(rows),
         _scores(*measured),
         "<div class=pair>",
@@ -239,15 +239,14 @@ def _scores(found, names):
 # Pictures
 
 
-def _samples(grids, animation):
+def _samples(grids, animations):
     figures = []
     if grids:
         figures.append(_figure(_grid_uri(grids[-1]), f"Step {_step(grids[-1]):,}", f"Samples at step {_step(grids[-1])}"))
-    if animation.exists():
-        if animation.stat().st_size <= EMBEDDED_BYTES:
-            uri = _uri(animation.read_bytes(), "gif")
-            figures.append(_figure(uri, "The same latents while training", "Animation of samples while training"))
-        else:
+    for animation, caption in animations.items():
+        if animation.exists() and animation.stat().st_size <= EMBEDDED_BYTES:
+            figures.append(_figure(_uri(animation.read_bytes(), "gif"), caption, f"Animation of samples: {caption.lower()}"))
+        elif animation.exists():
             figures.append(f"<p class=quiet>{animation.name} is too large for this page and lies beside it.</p>")
     strip = ""
     if len(grids) > 1:

@@ -96,7 +96,8 @@ def run(
 ) -> GameState:
     """Trains to the end of the last phase, from the newest sound checkpoint in `workdir` if there is one.
 
-    Writes `checkpoints/`, `metrics.jsonl`, `samples/<step>.png`, `samples.gif` and `report.html` into `workdir`.
+    Writes `checkpoints/`, `metrics.jsonl`, `samples/<step>.png`, `samples.gif` and `report.html` into `workdir`; of clips also
+    `film.gif`, the last samples as they move.
 
     Args:
         experiment: what to play, built with `axis_name=plan.axis_name`.
@@ -162,13 +163,17 @@ def run(
             if collapse:
                 bar.say(f"warning: {collapse}: mode collapse; --stop_on_collapse would have stopped here")
         if due.sample:
-            save_samples(workdir, step, experiment.picture(sampler(state)(show_key, SHOWN)))
+            shown = sampler(state)(show_key, SHOWN)
+            save_samples(workdir, step, experiment.picture(shown))
+            if experiment.film:
+                pictures.save_gif(workdir / "film.gif", experiment.film(shown))
         if due.checkpoint or stop:
             checkpoints.save(step, state, scores)
         if due.evaluate or stop:
             write_report(workdir)
         if stop:
             raise Interrupted(stop[0], step)
+        watch.go_on()
 
     with contextlib.closing(checkpoints), contextlib.closing(journal), Bar(last, step) as bar, _signals() as stop:
         watch = _Watch(checkpoints, journal, bar)

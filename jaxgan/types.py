@@ -201,9 +201,10 @@ class Experiment(NamedTuple):
         picture: `samples -> uint8 [height, width, 3]`: a grid of images, a scatter of points.
         metrics: measured during and after training; the first name of the first metric decides the best checkpoint (lower wins).
         variety: how to see mode collapse in what the metrics measure; None where it is not watched for.
-        probes: what is measured of the players themselves, as a critic's judgement of held-out pairs, when metrics are.
+        probes: what is measured of the players themselves, as a critic's judgement of held-out pairs, after the metrics.
         stand: `(state, inputs, key, batches) -> state` whose generator normalises by BatchNorm statistics of these inputs; None
             where nobody built it.
+        film: `samples -> [uint8 [height, width, 3]]`, the frames of a moving picture; None where nothing moves.
     """
 
     phases: tuple[Phase, ...]
@@ -213,3 +214,4 @@ class Experiment(NamedTuple):
     variety: Variety | None = None
     probes: tuple[Probe, ...] = ()
     stand: Callable[[GameState, Sampler, Key, int], GameState] | None = None
+    film: Callable[[Any], Any] | None = None

@@ -263,7 +263,7 @@ def test_clips_of_files(tmp_path):
         assert set(starts) == ({0, 1, 2, 3}, {6})[which]
         for start, clip in zip(starts, pixels, strict=True):
             np.testing.assert_array_equal(clip, frames[start : start + 3])
-        assert batch["source"].shape == batch["real"].shape
+        assert batch["source"].shape == (*batch["real"].shape[:-1], 1)
     assert clips.folder(str(tmp_path), 3, 8).shape == (3, 8, 8, 3)
 
 

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.data import images, pairs, tfds, toys
+from jaxgan.data import clips, images, pairs, tfds, toys
 from jaxgan.types import Array, Batch, UserError
 
 TOYS = {"line": toys.line_modes, "ring": toys.ring_modes, "grid": toys.grid_modes}
@@ -24,13 +24,17 @@ EMBEDDED = {
     **{task: functools.partial(pairs.photographs, task) for task in pairs.TASKS},
     **{name: functools.partial(pairs.painted_digits, name) for name in pairs.PAINTS},
     "china2flower": pairs.two_photographs,
+    "moving_digits": clips.moving_digits,
+    "maze": clips.maze,
 }
 READERS = {
     **{"idx": images.idx, "folder": images.folder, "npz": images.npz, "tfds": tfds.read},
-    **{"pairs": pairs.folder, "unpaired": pairs.unpaired},
+    **{"pairs": pairs.folder, "unpaired": pairs.unpaired, "clips": lambda where, size: clips.folder(where, size=size)},
 }
-PAIRED, UNPAIRED = {*pairs.TASKS, "pairs"}, {*pairs.PAINTS, "china2flower", "unpaired"}  # what stands before a spec's colon
-GIVEN = ("idx:DIR", "folder:DIR", "npz:FILE", "tfds:NAME", "pairs:DIR", "unpaired:DIR_A,DIR_B")
+# What stands before a spec's colon.
+PAIRED, UNPAIRED = {*pairs.TASKS, "pairs"}, {*pairs.PAINTS, "china2flower", "unpaired"}
+CLIPS, CLIPS_WITH_SOURCES = {"moving_digits", "maze", "clips"}, {"moving_digits", "clips"}
+GIVEN = ("idx:DIR", "folder:DIR", "npz:FILE", "tfds:NAME", "pairs:DIR", "unpaired:DIR_A,DIR_B", "clips:DIR")
 SPECS = {spec.partition(":")[0]: spec for spec in (*EMBEDDED, *TOYS, *GIVEN)}
 BLANK = "blank"  # the name of a set that stands for one that is not there
 ORDER, MIRROR = 1, 2  # what a host-side random stream is for
@@ -42,9 +46,9 @@ class Dataset(NamedTuple):
     Attributes:
         name: canonical spec, paths made absolute: `digits`, `idx:/usr/share/datasets/fashion-mnist`.
         shape: of one example: (height, width, channels), or (2,) for points. A pair of images is one example of twice the
-            channels, which `pairs.parted` parts.
-        num_classes: labels are 0 .. num_classes - 1; 0 where there are none.
-        train: what `batches` draws from: a finite set, or a mixture without end.
+            channels, which `pairs.parted` parts; a clip is (frames, height, width, channels).
+        num_classes: labels are 0 .. num_classes - 1; 0 where there are none, and for clips.
+        train: what `batches` draws from: a finite set, or a mixture or clips without end.
         held_out: what `held_out` draws from; shares no example with `train`.
         other: of two domains without pairs the second, B, with images of the same shape; all else is the first, A.
     """
@@ -52,8 +56,8 @@ class Dataset(NamedTuple):
     name: str
     shape: tuple[int, ...]
     num_classes: int
-    train: images.Examples | toys.Mixture
-    held_out: images.Examples | toys.Mixture
+    train: images.Examples | toys.Mixture | clips.Clips
+    held_out: images.Examples | toys.Mixture | clips.Clips
     other: "Dataset | None" = None
 
 
@@ -63,7 +67,7 @@ def load(spec: str, image_size: int = 0, labels: bool = False) -> Dataset:
     Args:
         spec: `digits`, `line`, `ring`, `grid`, `idx:DIR`, `folder:DIR`, `npz:FILE` or `tfds:NAME[:SPLIT]`; of pairs
             `grey2colour`, `edges2photo`, `blur2sharp` or `pairs:DIR`; of two domains without pairs `digits2inverted`,
-            `digits2colour`, `china2flower` or `unpaired:DIR_A,DIR_B`.
+            `digits2colour`, `china2flower` or `unpaired:DIR_A,DIR_B`; of clips `moving_digits`, `maze` or `clips:DIR`.
         image_size: height and width to crop and resize to; 0 keeps the native size. Points have no size.
         labels: whether labels are needed. They are there either way where the set has them.
 
@@ -71,7 +75,7 @@ def load(spec: str, image_size: int = 0, labels: bool = False) -> Dataset:
         UserError: no such set, not readable, fewer than 2 examples to train on, or no labels where they are needed.
     """
     kind, _, where = spec.partition(":")
-    if kind in ("idx", "folder", "npz", "pairs", "unpaired") and where:
+    if kind in ("idx", "folder", "npz", "pairs", "unpaired", "clips") and where:
         paths = where.split(",") if kind == "unpaired" else [where]
         where = ",".join(os.path.abspath(os.path.expanduser(path)) for path in paths)
         spec = f"{kind}:{where}"
@@ -91,6 +95,10 @@ def load(spec: str, image_size: int = 0, labels: bool = False) -> Dataset:
         hint = f"did you mean {SPECS[near[0]]}? Otherwise " if near else ""
         raise UserError(f"unknown dataset {spec!r}: {hint}choose from {', '.join(SPECS.values())}")
 
+    if isinstance(found, clips.Clips):
+        if labels:
+            raise UserError(f"{spec} holds clips, of which no labels are learned: use digits, for one")
+        return Dataset(spec, found.shape, 0, found, found)
     if isinstance(found, pairs.Domains):
         a, b = (_checked(f"{side} of {spec}", *parts, labels) for side, parts in zip("AB", found, strict=True))
         return a._replace(name=spec, other=b)
@@ -143,16 +151,20 @@ def batches(dataset: Dataset, batch_size: int, slices: int = 1, seed: int = 0, f
 
     Returns:
         `step -> {"real": float32 [slices, batch_size, *shape], "label": int32 [slices, batch_size]}`, without "label" where the
-        set has none; images in [-1, 1].
+        set has none; images in [-1, 1]. Clips come with all that `data.clips` gives them.
 
     Raises:
-        UserError: a size or seed out of range, or `flips` for points.
+        UserError: a size or seed out of range, or `flips` for points or clips.
     """
     if batch_size < 1 or slices < 1:
         raise UserError(f"batch_size={batch_size}, slices={slices}: give at least 1")
     if not 0 <= seed < 2**32:
         raise UserError(f"seed={seed}: give a seed from 0 to 2^32 - 1")
     lead, source = (slices, batch_size), dataset.train
+    if isinstance(source, clips.Clips):
+        if flips:
+            raise UserError(f"{dataset.name} holds clips, which are not mirrored: turn flips off")
+        return clips.batches(source, batch_size, slices, seed)
     if isinstance(source, toys.Mixture):
         if flips:
             raise UserError(f"{dataset.name} holds points, which are not mirrored: turn flips off")
@@ -195,15 +207,16 @@ def batches(dataset: Dataset, batch_size: int, slices: int = 1, seed: int = 0, f
 def held_out(dataset: Dataset, count: int | None = None) -> dict[str, np.ndarray]:
     """Gives examples that are never trained on, the same ones at every call.
 
-    Of a finite set, the first `count` in the order of `numpy.random.default_rng(0).permutation`; of a mixture, points of a stream
-    of their own.
+    Of a finite set, the first `count` in the order of `numpy.random.default_rng(0).permutation`; of a mixture or of clips, those
+    of a stream of their own.
 
     Args:
         dataset: from `load`.
-        count: how many; None for all, or for 2,500 points (the protocol of ring and grid).
+        count: how many; None for all, or for 2,500 points (the protocol of ring and grid) or 400 clips.
 
     Returns:
         `{"real": float32 [count, *shape], "label": int32 [count]}`, without "label" where the set has none; images in [-1, 1].
+        Clips come with all that `data.clips` gives them.
 
     Raises:
         UserError: `count` is below 1 or more than there are.
@@ -211,6 +224,8 @@ def held_out(dataset: Dataset, count: int | None = None) -> dict[str, np.ndarray
     source = dataset.held_out
     if count is not None and count < 1:
         raise UserError(f"{count} held-out examples: ask for at least 1")
+    if isinstance(source, clips.Clips):
+        return clips.held_out(source, count or 400)
     if isinstance(source, toys.Mixture):
         centres, address = jax.device_put((source.centres.astype(np.float32), np.array(toys.HELD_OUT, np.uint32)))
         return jax.device_get(toys.draw(centres, source.sigma, address, (count or 2500,)))

@@ -1,11 +1,12 @@
 """Clips: digits that move by a known flow, a figure in a maze that turns left or right, and the user's own.
 
-A clip is a whole under "real", `[frames, height, width, channels]` in [-1, 1], and its frames' sources are under "source". For
-the prediction of frames `continued` divides it into "past" and "real".
+A clip is a whole under "real", `[frames, height, width, 3]` in [-1, 1], and its frames' sources, which are grey, are under
+"source". For the prediction of frames `continued` divides it into "past" and "real".
 """
 
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from jaxgan.types import Array, Batch, UserError
 
 Draw = Callable[[tuple[int, int], int], Batch]  # ((seed, step), count) -> leaves [count, ...]
 WINDOW = 3  # what a host-side random stream is for
+STILL_MS = 100  # that a frame is shown where its file does not say
 
 
 class Clips(NamedTuple):
@@ -69,7 +71,7 @@ def continued(batch: Batch) -> Batch:
 # Moving digits ------------------------------------------------------------------------------------------------------------------
 
 
-def moving_digits(size: int = 32, frames: int = 6) -> Clips:
+def moving_digits(size: int = 0, frames: int = 6) -> Clips:
     """Makes clips of scikit-learn's digits that move by whole pixels on an even ground, with their true flow.
 
     The source tells where strokes are; their colour and that of the ground, one for a clip, it leaves open. Batches hold "real",
@@ -77,12 +79,13 @@ def moving_digits(size: int = 32, frames: int = 6) -> Clips:
     first, where each pixel was in the frame before, in rows and columns, and 1 where it was visible there.
 
     Args:
-        size: height and width of a frame, at least 16; digits are half as large.
+        size: height and width of a frame, at least 16; 0 for 32. Digits are half as large.
         frames: of a clip, at least 2.
 
     Raises:
         UserError: an argument out of its range.
     """
+    size = size or 32
     if size < 16 or frames < 2:
         raise UserError(f"moving digits need 16 pixels and 2 frames at least, not image_size={size} and {frames} frames")
 
@@ -123,19 +126,20 @@ def _move(digits: Array, labels: Array, address: Array, count: int, frames: int,
 JUNCTIONS = np.array([(row, column) for row in range(1, 5) for column in range(2, 6)])  # of a maze of 8 by 8 cells
 
 
-def maze(size: int = 32, past: int = 3) -> Clips:
+def maze(size: int = 0, past: int = 3) -> Clips:
     """Makes clips of a yellow figure that comes up a corridor of a maze and turns left or right at its end, with equal chances.
 
     Batches hold "real" and "label", 0 for left and 1 for right: nothing in the frames before the last tells it. A quarter of the
     places where the corridor can end are held out.
 
     Args:
-        size: height and width of a frame, a multiple of 8, at least 16.
+        size: height and width of a frame, a multiple of 8, at least 16; 0 for 32.
         past: frames before the turn, 1 to 4.
 
     Raises:
         UserError: an argument out of its range.
     """
+    size = size or 32
     if size % 8 or size < 16 or not 1 <= past <= 4:
         raise UserError(f"a maze is a multiple of 8 pixels, 16 at least, after 1 to 4 frames, not {size} pixels after {past}")
     kept_back = JUNCTIONS.sum(axis=1) % 4 == 0
@@ -169,26 +173,27 @@ def _walk(junctions: Array, address: Array, count: int, past: int, size: int) ->
     return {"real": jnp.where(figure[..., None], colour(1, 1, -1), floor), "label": label}
 
 
-def sides(past: Array, frame: Array) -> Array:
-    """Measures to which side of its corridor the maze's figure is: -1 left, 1 right, about 0 where it is painted on both.
+def sides(past: Array, frame: Array) -> np.ndarray:
+    """Measures to which side of its corridor the maze's figure is: -1 left, 1 right, 0 where it is on both alike, or on neither.
+
+    What is red (the figure, and nothing else, is yellow) is compared with the figure of the last frame, a cell further on.
 
     Args:
         past: `[count, frames, height, width, 3]`, whose last frame has the figure at the fork.
         frame: `[count, height, width, 3]`, real or predicted.
 
     Returns:
-        `[count]`, the mean over what is red (the figure, and nothing else, is yellow): 1 on the right, -1 on the left.
+        `[count]`: the share of the figure that is to the right, less the share that is to the left.
     """
     seen, before = ((1 + np.clip(x[..., 0], -1, 1)) / 2 for x in (np.asarray(frame), np.asarray(past)[:, -1]))
-    place = np.arange(seen.shape[2])
-    centre = (before.sum(axis=1) @ place) / before.sum(axis=(1, 2))
-    return (seen.sum(axis=1) * np.sign(place[None] - centre[:, None])).sum(axis=1) / np.maximum(seen.sum(axis=(1, 2)), 1e-6)
+    left, right = (np.roll(before, step * frame.shape[2] // 8, axis=2) for step in (-1, 1))
+    return (seen * (right - left)).sum(axis=(1, 2)) / np.square(before).sum(axis=(1, 2))
 
 
 # The user's clips ---------------------------------------------------------------------------------------------------------------
 
 
-def folder(where: str, frames: int, size: int = 0) -> Clips:
+def folder(where: str, frames: int = 6, size: int = 0) -> Clips:
     """Reads clips: each sub-folder of frames, in the order of their names, and each animated file (GIF, WebP, PNG) is one.
 
     Frames that lie in the folder itself are a clip, too. Of several clips a tenth, at least one, is held out; of a single one the
@@ -205,13 +210,13 @@ def folder(where: str, frames: int, size: int = 0) -> Clips:
     root = Path(where)
     if not root.is_dir():
         raise UserError(f"clips:{where} is not a folder: check the path")
-    read = {path: _read_clip(files) for path, files in _clips_below(root).items()}
-    if not read:
+    found = {path: read(files)[0] for path, files in below(root).items()}
+    if not found:
         raise UserError(f"clips:{where} has no clips: put a sub-folder of frames, or an animated GIF or WebP, there for each")
-    for path, clip in read.items():
+    for path, clip in found.items():
         if len(clip) < frames:
             raise UserError(f"{path} is a clip of {len(clip)} frames where {frames} are needed: add frames, or take it away")
-    clips = list(read.values())
+    clips = list(found.values())
     shapes = {clip[0].shape[:2] for clip in clips} | {frame.shape[:2] for clip in clips for frame in clip}
     if not size and len(shapes) > 1:
         (one, other) = sorted(shapes)[:2]
@@ -232,7 +237,7 @@ def folder(where: str, frames: int, size: int = 0) -> Clips:
 def _windows(clips: list[np.ndarray], frames: int) -> Draw:
     """Draws stretches of clips, all equally likely."""
     starts = [(i, start) for i, clip in enumerate(clips) for start in range(len(clip) - frames + 1)]
-    outlines = [pairs.edges(clip) for clip in clips]
+    outlines = [pairs.edges(clip)[..., :1].copy() for clip in clips]
 
     def draw(address, count):
         chosen = np.random.default_rng([*address, WINDOW]).integers(0, len(starts), count)
@@ -242,32 +247,57 @@ def _windows(clips: list[np.ndarray], frames: int) -> Draw:
     return draw
 
 
-def _clips_below(root: Path) -> dict[Path, list[Path]]:
-    """Finds the files of each clip: an animated file alone, or all other images of one folder."""
+def below(root: Path) -> dict[Path, list[Path]]:
+    """Finds the files of each clip in a folder: an animated file alone, or all other images of one folder, which is its name.
+
+    Raises:
+        UserError: a file that cannot be read.
+    """
     found: dict[Path, list[Path]] = {}
     for path in sorted(path for path in images.walk(root) if path.suffix.lower() in images.SUFFIXES):
-        try:
-            with Image.open(path) as image:
-                animated = getattr(image, "n_frames", 1) > 1
-        except Exception as problem:  # Pillow's plugins raise what they like
-            raise UserError(f"{path} is not a readable image ({images.reason(problem)}): repair or remove it") from problem
-        found.setdefault(path if animated else path.parent, []).append(path)
+        found.setdefault(path if length([path]) > 1 else path.parent, []).append(path)
     return found
 
 
-def _read_clip(files: list[Path]) -> list[np.ndarray]:
-    """Decodes a clip to uint8 frames `[height, width, 3]`, transparency laid on white."""
+def length(files: list[Path]) -> int:
+    """Counts a clip's frames without decoding them; arguments and errors as of `read`."""
     if len(files) > 1:
-        return [pairs.read_native(path) for path in files]
+        return len(files)
+    with _opened(files[0]) as image:
+        return getattr(image, "n_frames", 1)
+
+
+def read(files: list[Path]) -> tuple[list[np.ndarray], list[int]]:
+    """Decodes a clip: uint8 frames `[height, width, 3]`, transparency laid on white, and the milliseconds each is shown.
+
+    Args:
+        files: as from `below`.
+
+    Raises:
+        UserError: a file that cannot be read.
+    """
+    if len(files) > 1:
+        return [pairs.read_native(path) for path in files], [STILL_MS] * len(files)
+    if length(files) == 1:
+        return [pairs.read_native(files[0])], [STILL_MS]
+    frames, durations = [], []
+    with _opened(files[0]) as image:
+        white = Image.new("RGBA", image.size, "white")
+        for frame in ImageSequence.Iterator(image):
+            shown = Image.alpha_composite(white, frame.convert("RGBA"))  # decoding it is what tells its duration
+            frames.append(np.asarray(shown.convert("RGB")))
+            durations.append(round(frame.info.get("duration", 0)) or STILL_MS)
+    return frames, durations
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Opens an image file; what goes wrong with it is a UserError."""
     try:
-        with Image.open(files[0]) as image:
-            if getattr(image, "n_frames", 1) == 1:
-                return [pairs.read_native(files[0])]
-            white = Image.new("RGBA", image.size, "white")
-            shown = (Image.alpha_composite(white, frame.convert("RGBA")) for frame in ImageSequence.Iterator(image))
-            return [np.asarray(frame.convert("RGB")) for frame in shown]
-    except (OSError, ValueError, SyntaxError) as problem:
-        raise UserError(f"{files[0]} is not a readable clip ({images.reason(problem)}): repair or remove it") from problem
+        with Image.open(path) as image:
+            yield image
+    except Exception as problem:  # Pillow's plugins raise what they like
+        raise UserError(f"{path} is not a readable image ({images.reason(problem)}): repair or remove it") from problem
 
 
 # What the drawn ones share ------------------------------------------------------------------------------------------------------

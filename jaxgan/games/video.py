@@ -12,7 +12,7 @@ Warp = Callable[[Array, Array], tuple[Array, Array]]  # (images, flow) -> (image
 
 def translate_clip(
     gen: Network, net: Net, source: Array, noise: Array, channels: int, train: bool, key: Key | None = None
-) -> tuple[Mapping[str, Array], PyTree]:
+) -> tuple[PyTree, PyTree]:
     """Translates clips frame after frame, each from the one before.
 
     Args:

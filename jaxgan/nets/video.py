@@ -11,8 +11,10 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from jaxgan.nets.layers import BatchNorm
-from jaxgan.nets.translate import Conv, DownConv, Normalise, UpConv, join
+from jaxgan.nets.translate import KERNEL_INIT, Conv, DownConv, Normalise, UpConv, join
 from jaxgan.types import Array, UserError
+
+SCALED = nn.initializers.he_normal()
 
 
 def warp(image: Array, flow: Array) -> tuple[Array, Array]:
@@ -47,36 +49,42 @@ def warp(image: Array, flow: Array) -> tuple[Array, Array]:
 class Hourglass(nn.Module):
     """Turns images `[batch, height, width, channels]` into features `[batch, height, width, widths[0]]`.
 
-    Halves the image once for each further width, and doubles it again beside what was seen at each size. Any size.
+    Halves the image once for each further width, and doubles it again beside what was seen at each size. The noise comes in at
+    every size, or what little of it gets through the smallest map is unlearned before it is of use. Any size.
 
     Attributes:
         widths: channels from the largest map to the smallest.
-        normalise: makes the normalisations, `functools.partial(BatchNorm, axis_name)` on several devices.
-        added: lay the noise's image under a linear map on the smallest map instead of beside it.
+        normalise: makes the normalisations, `functools.partial(BatchNorm, axis_name)` on several devices; None for none, with
+            kernels that keep the scale.
+        added: add a linear map of the noise to what it is told to, instead of laying the noise beside it.
     """
 
     widths: tuple[int, ...] = (32, 64, 128)
-    normalise: Normalise = BatchNorm
+    normalise: Normalise | None = BatchNorm
     added: bool = False
 
     @nn.compact
     def __call__(self, x: Array, noise: Array, train: bool) -> Array:
+        kernel_init = SCALED if self.normalise is None else KERNEL_INIT
+        conv, down, up = (functools.partial(layer, kernel_init=kernel_init) for layer in (Conv, DownConv, UpConv))
+        normalised = lambda x: x if self.normalise is None else self.normalise()(x, train)
+
+        def told(x):
+            if self.added and noise.shape[1]:
+                return x + nn.Dense(x.shape[-1])(noise)[:, None, None]
+            return jnp.concatenate([x, jnp.broadcast_to(noise[:, None, None], (*x.shape[:3], noise.shape[1]))], axis=-1)
+
         height, width = x.shape[1:3]
         scale = 2 ** (len(self.widths) - 1)
         x = jnp.pad(x, ((0, 0), (0, -height % scale), (0, -width % scale), (0, 0)), mode="edge")
         seen = []
         for i, features in enumerate(self.widths):
-            x = nn.leaky_relu(Conv(features)(x) if i == 0 else self.normalise()(DownConv(features)(x), train), 0.2)
+            x = nn.leaky_relu(conv(features)(x) if i == 0 else normalised(down(features)(x)), 0.2)
             seen.append(x)
-        x = seen.pop()
-        if self.added and noise.shape[1]:
-            x = x + nn.Dense(x.shape[-1])(noise)[:, None, None]
-        else:
-            everywhere = jnp.broadcast_to(noise[:, None, None], (*x.shape[:3], noise.shape[1]))
-            x = jnp.concatenate([x, everywhere], axis=-1)
+        x = told(seen.pop())
         for features in self.widths[-2::-1]:
-            x = nn.relu(self.normalise()(UpConv(features)(x), train))
-            x = nn.relu(Conv(features)(jnp.concatenate([seen.pop(), x], axis=-1)))
+            x = nn.relu(normalised(up(features)(x)))
+            x = nn.relu(conv(features)(told(jnp.concatenate([seen.pop(), x], axis=-1))))
         return x[:, :height, :width]
 
 
@@ -84,11 +92,13 @@ class NextFrame(nn.Module):
     """Predicts the frame after past ones, given noise: `(past, noise [batch, size])` to `[batch, height, width, channels]`.
 
     Without noise it can only give one future; with it, G(x, z), a distribution of futures. Both are joined side by side, or added
-    after a linear map. A regressor is given noise `[batch, 0]`.
+    after a linear map. A regressor is given noise `[batch, 0]`. What is made is the change, at most 2 either way, to the last
+    frame, whose range is [-1, 1]: the tanh of a whole frame has no slope left on even ground, and where a figure is never painted
+    it would never learn to be.
 
     Attributes:
         channels: of the frame.
-        widths, normalise, added: as in `Hourglass`.
+        widths, added: as in `Hourglass`, without normalisation.
 
     Reference:
         Mirza and Osindero, 2014, section 3.2 (https://arxiv.org/abs/1411.1784); Mathieu et al., 2016
@@ -97,13 +107,29 @@ class NextFrame(nn.Module):
 
     channels: int
     widths: tuple[int, ...] = (32, 64, 128)
-    normalise: Normalise = BatchNorm
     added: bool = False
 
     @nn.compact
     def __call__(self, past: Array, noise: Array, train: bool) -> Array:
-        x = Hourglass(self.widths, self.normalise, self.added)(join(past), noise, train)
-        return jnp.tanh(Conv(self.channels)(x))
+        x = Hourglass(self.widths, None, self.added)(join(past), noise, train)
+        return past[:, -1] + 2 * jnp.tanh(Conv(self.channels, kernel_init=SCALED)(x))
+
+
+class FrameGenerator(nn.Module):
+    """Paints a frame for its source, given noise: `(source, noise [batch, size])` to `[batch, height, width, channels]`.
+
+    Attributes:
+        channels: of the frame.
+        widths, normalise: as in `Hourglass`.
+    """
+
+    channels: int
+    widths: tuple[int, ...] = (32, 64, 128)
+    normalise: Normalise = BatchNorm
+
+    @nn.compact
+    def __call__(self, source: Array, noise: Array, train: bool) -> Array:
+        return jnp.tanh(Conv(self.channels)(Hourglass(self.widths, self.normalise)(source, noise, train)))
 
 
 class Painted(NamedTuple):
