@@ -28,7 +28,7 @@ ABOUT = {
     "class_diversity": ("share", "mean distance within a class of samples, as a share of real data's"),
     "matching_auc": ("AUC", "how often the critic prefers the right label to a wrong one; 0.5 by guessing"),
     "l1": ("L1", "mean distance of a pixel from its target, in [0, 2]; lower is better"),
-    "cycle_l1": ("L1", "mean distance of a pixel from itself after going there and back, both ways added; lower is better"),
+    "cycle_l1": ("L1", "mean distance of a pixel from itself after going there and back, mean of both ways; lower is better"),
     "gradient_energy": ("share", "squared differences of neighbours, as a share of the targets'; 1 is as sharp as they are"),
     "labels_kept": ("share", "share of translations that a classifier of their new domain names as what they were"),
     "error": ("share", "share of held-out images named wrongly; lower is better"),

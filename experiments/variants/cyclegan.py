@@ -1,7 +1,7 @@
 """CycleGAN: translation between two sets of images without pairs; who goes there and back must come home.
 
 Zhu et al., 2017 (https://arxiv.org/abs/1703.10593). Two generators and two critics, least squares, a pool of earlier images.
-Pictures show held-out a | G(a) | F(G(a)) | b | F(b) | G(F(b)); scores are the cycle's L1 distance, the sum of both ways, which
+Pictures show held-out a | G(a) | F(G(a)) | b | F(b) | G(F(b)); scores are the cycle's L1 distance, the mean of both ways, which
 decides the best checkpoint, and where both domains have the same classes the share of translations that a classifier of the
 domain they are in names as what they were. `--cycle=0` is the control: any image of the domain will do.
 
@@ -102,7 +102,7 @@ def experiment(cfg: Config, dataset, axis_name: str | None = None):
 
     def metric(sample, key):
         a, to_b, back_to_a, b, to_a, back_to_b = translation.parts(sample(key, len(held()[0]["real"])), 6)
-        scores = {"cycle_l1": translation.l1(back_to_a, a) + translation.l1(back_to_b, b)}
+        scores = {"cycle_l1": (translation.l1(back_to_a, a) + translation.l1(back_to_b, b)) / 2}
         if dataset.num_classes and dataset.num_classes == domains["b"].num_classes:
             named = [look(images)[1].argmax(axis=1) for look, images in zip(classifiers(), (to_b, to_a), strict=True)]
             scores["labels_kept"] = float(np.mean(np.equal(named, [part["label"] for part in held()])))
