@@ -8,6 +8,9 @@ share of the targets'. `--no_gan` trains by the L1 distance alone: the control, 
     python experiments/run.py --variant=pix2pix --no_gan                  the regressor: l1 0.449, energy 0.23
     python experiments/run.py --variant=pix2pix --dataset=blur2sharp      or grey2colour
     python experiments/run.py --variant=pix2pix --preset=paper --dataset=pairs:DIR
+
+Seeds 0, 1, 2 at the end, 2.5 minutes on a busy machine of two cores: l1 0.478, 0.455, 0.455, energy 0.84, 0.81, 0.88; the
+regressor's 0.449, 0.431, 0.452 and 0.23, 0.23, 0.23.
 """
 
 import dataclasses
