@@ -7,7 +7,7 @@ domain they are in names as what they were. `--cycle=0` is the control: any imag
 
     python experiments/run.py --variant=cyclegan                                 digits, white on black to yellow on blue, under
                                                                                  8 minutes: cycle_l1 0.054, labels_kept 0.98
-    python experiments/run.py --variant=cyclegan --cycle=0                       without the way back: labels_kept 0.12
+    python experiments/run.py --variant=cyclegan --cycle=0                       without the way back: labels_kept 0.16
     python experiments/run.py --variant=cyclegan --dataset=china2flower          crops of two photographs
     python experiments/run.py --variant=cyclegan --preset=paper --dataset=unpaired:DIR_A,DIR_B
 """
