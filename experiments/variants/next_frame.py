@@ -33,7 +33,7 @@ class Config(video.Config):
     gan: bool = True
     """Play against a critic; without, the squared error is all that is lowered, and there is no noise."""
     added: bool = False
-    """Add the noise, after a linear map, to the generator's smallest map instead of laying it beside."""
+    """Add the noise, after a linear map, to the generator's maps of every size instead of laying it beside them."""
     weight: float = 0.0
     """Of the L1 distance beside the critic's judgement; it pulls towards the median of all futures."""
     penalty_weight: float = 1.0

@@ -94,7 +94,7 @@ class NextFrame(nn.Module):
     Without noise it can only give one future; with it, G(x, z), a distribution of futures. Both are joined side by side, or added
     after a linear map. A regressor is given noise `[batch, 0]`. What is made is the change, at most 2 either way, to the last
     frame, whose range is [-1, 1]: the tanh of a whole frame has no slope left on even ground, and where a figure is never painted
-    it would never learn to be.
+    it would never learn to be. So a frame may leave [-1, 1].
 
     Attributes:
         channels: of the frame.
