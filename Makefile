@@ -34,7 +34,7 @@ format: setup
 # One list for Python 3.11 and later on every platform. Nothing of this machine is written into it.
 lock: setup
 	@"$(VENV)/bin/python" -m pip install -qq uv
-	@"$(VENV)/bin/python" -m uv pip compile -q --upgrade --universal --python-version 3.11 --extra dev --extra tensorboard \
+	@"$(VENV)/bin/python" -m uv pip compile -q --upgrade --universal --python-version 3.11 --extra dev --extra tensorboard --extra video \
 		--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 		pyproject.toml -o requirements.lock
 

@@ -3,9 +3,9 @@
 python experiments/translate.py RUN_DIR photo.jpg --out=translated             one file, in its own size
 python experiments/translate.py RUN_DIR photos/ more.png --out=translated      folders, with what is in their sub-folders
 python experiments/translate.py RUN_DIR photos/ --direction=b2a                CycleGAN's way back
-python experiments/translate.py RUN_DIR outlines.gif frames/ --out=translated  vid2vid: animations, and folders of frames
+python experiments/translate.py RUN_DIR outlines.gif film.mp4 frames/           vid2vid: animations, films, folders of frames
 
-A clip becomes a GIF if it was one, and else a WebP. Films are given as folders of frames: ffmpeg -i film.mp4 frames/%05d.png
+A GIF becomes a GIF, a film (MP4, MOV, MKV, WebM, AVI; needs jaxgan[video]) an MP4 without sound, any other clip a WebP.
 """
 
 import dataclasses
@@ -216,7 +216,9 @@ def of_clips(run: Run, request: Request) -> Translator:
         clip = uncut(made, source[None], number)[0]
         pictures.save_clip(target, [pictures.grid(frame[None], scale=1, pad=0) for frame in clip], durations)
 
-    ending = lambda path: ".gif" if path.suffix.lower() == ".gif" else ".webp"
+    def ending(path):
+        return ".mp4" if clips.is_film(path) else ".gif" if path.suffix.lower() == ".gif" else ".webp"
+
     return Translator("clips", clips.below, ending, clips.length, write)
 
 

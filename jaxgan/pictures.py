@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -129,20 +130,38 @@ def save_gif(path, pictures: Iterable[np.ndarray], duration_ms=200) -> None:
     _save(Path(path), "GIF", frames[0], save_all=True, append_images=frames[1:], duration=durations, loop=0)
 
 
-def save_clip(path, frames: Sequence[np.ndarray], durations_ms: Sequence[int]) -> None:
-    """Writes frames as an endless animation, by its ending a GIF of 256 colours or an exact WebP; whole or not at all.
+def save_clip(path, frames: Sequence[np.ndarray], durations_ms: Sequence[float]) -> None:
+    """Writes frames as an endless GIF of 256 colours, an endless WebP, which is exact, or a film in H.264, which is not.
 
-    Pillow makes one frame of neighbours that are alike, shown as long as both.
+    The file appears whole or not at all. Pillow makes one frame of neighbours that are alike, shown as long as both.
 
     Args:
-        path: ends in .gif or .webp.
+        path: ends in .gif, .webp or .mp4.
         frames: at least one uint8 `[height, width, 3]`, all of one size.
-        durations_ms: time each is shown.
+        durations_ms: time each is shown; a film's frames are all shown as long as its first.
+
+    Raises:
+        UserError: a film, and PyAV is not installed.
     """
-    first, *rest = [Image.fromarray(frame) for frame in frames]
     kind = Path(path).suffix[1:].upper()
+    if kind == "MP4":
+        return _whole(Path(path), lambda unfinished: _encode(unfinished, frames, Fraction(1000 / durations_ms[0])))
+    first, *rest = [Image.fromarray(frame) for frame in frames]
     exact = {"lossless": True} if kind == "WEBP" else {}
     _save(Path(path), kind, first, save_all=True, append_images=rest, duration=list(durations_ms), loop=0, **exact)
+
+
+def pyav():
+    """Imports what reads and writes films.
+
+    Raises:
+        UserError: PyAV is not installed.
+    """
+    try:
+        import av
+    except ImportError:
+        raise UserError("films need PyAV: pip install 'jaxgan[video]'; or give each as a folder of its frames") from None
+    return av
 
 
 def evenly(items, most) -> list:
@@ -152,7 +171,22 @@ def evenly(items, most) -> list:
 
 
 def _save(path, kind, image, **options):
+    _whole(path, lambda unfinished: image.save(unfinished, kind, **options))
+
+
+def _whole(path, write):
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".tmp")
-    image.save(unfinished, kind, **options)
+    write(unfinished)
     os.replace(unfinished, path)
+
+
+def _encode(path, frames, rate):
+    av, (height, width) = pyav(), frames[0].shape[:2]
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=rate.limit_denominator(1001), options={"crf": "17"})
+        stream.width, stream.height = width, height
+        stream.pix_fmt = "yuv444p" if height % 2 or width % 2 else "yuv420p"  # what plays everywhere wants even sizes
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
+        container.mux(stream.encode())

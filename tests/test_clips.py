@@ -1,5 +1,7 @@
 """Clips by name, files of clips, and where the maze's figure is (requirements A1.6, A9.7)."""
 
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -87,6 +89,39 @@ def test_what_is_no_clip(tmp_path):
     (tmp_path / "x.gif").write_bytes(b"GIF89a and no more")
     for look in (clips.read, clips.length):
         assert f"{tmp_path / 'x.gif'} is not a readable image" in complaint(look, [tmp_path / "x.gif"])
+
+
+def test_films(tmp_path):
+    """Even and odd sizes, their rate, and one that a telephone filmed on its side, whose file says so."""
+    ramp = np.linspace(0, 200, 24, dtype=np.uint8)[None, None, :, None]
+    frames = np.repeat(ramp + np.arange(0, 50, 10, dtype=np.uint8)[:, None, None, None], 3, axis=-1)
+    for height, width in ((16, 24), (17, 23)):
+        shown = np.repeat(frames[:, :, :width], height, axis=1)
+        pictures.save_clip(tmp_path / "x.mp4", shown, [1001 / 30] * 5)
+        found, durations = clips.read([tmp_path / "x.mp4"])
+        np.testing.assert_allclose(np.stack(found).astype(int), shown.astype(int), atol=4)
+        assert durations == pytest.approx([1001 / 30] * 5) and clips.length([tmp_path / "x.mp4"]) == 5
+        assert clips.below(tmp_path) == {tmp_path / "x.mp4": [tmp_path / "x.mp4"]}
+
+    film = (tmp_path / "x.mp4").read_bytes()
+    one = (1 << 16).to_bytes(4)
+    upright = one + bytes(12) + one + bytes(12) + (1 << 30).to_bytes(4)
+    turned = bytes(4) + one + bytes(4) + (-(1 << 16)).to_bytes(4, signed=True) + bytes(16) + (1 << 30).to_bytes(4)
+    at = film.index(b"tkhd")
+    assert film.index(upright, at) < at + 60
+    (tmp_path / "side.mov").write_bytes(film[:at] + film[at:].replace(upright, turned, 1))
+    found, _ = clips.read([tmp_path / "side.mov"])
+    assert found[0].shape == (23, 17, 3)
+    np.testing.assert_allclose(np.stack(found)[:, :, 5, 0].astype(int), frames[:, 0, :23, 0].astype(int), atol=4)
+
+
+def test_films_need_a_library_and_to_be_whole(tmp_path, monkeypatch):
+    (tmp_path / "x.mp4").write_bytes(b"no film")
+    assert f"{tmp_path / 'x.mp4'} is not a readable film" in complaint(clips.read, [tmp_path / "x.mp4"])
+    monkeypatch.setitem(sys.modules, "av", None)
+    for look in (clips.read, clips.length):
+        assert "pip install 'jaxgan[video]'" in complaint(look, [tmp_path / "x.mp4"])
+    assert "pip install 'jaxgan[video]'" in complaint(pictures.save_clip, tmp_path / "y.mp4", numbered(2), [40, 40])
 
 
 # ---- the maze

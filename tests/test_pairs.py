@@ -283,7 +283,7 @@ def test_mistakes_with_clips(tmp_path):
     read = lambda name, frames=3: complaint(clips.folder, str(tmp_path / name), frames)
     assert read("nowhere").endswith("nowhere is not a folder: check the path")
     (tmp_path / "empty").mkdir()
-    assert "has no clips: put a sub-folder of frames, or an animated GIF or WebP, there for each" in read("empty")
+    assert "has no clips: put a sub-folder of frames, an animated GIF or WebP, or a film there" in read("empty")
     save(tmp_path / "still" / "only.png", numbered(1)[0])
     assert read("still").endswith("still is a clip of 1 frames where 3 are needed: add frames, or take it away")
     for i, width in enumerate((6, 6, 8)):

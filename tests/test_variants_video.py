@@ -12,7 +12,7 @@ from specimens import complaint, numbered
 import jaxgan
 from experiments import evaluate, run, sample, translate, translation
 from experiments.variants import next_frame, vid2vid
-from jaxgan import data, parallel
+from jaxgan import data, parallel, pictures
 from jaxgan.checkpoint import Checkpoints
 from jaxgan.data import clips
 
@@ -317,6 +317,14 @@ def test_clips_become_clips_of_their_size_and_times(saved, tmp_path, capsys):
     assert np.stack(frames).shape[1:] == (16, 16, 3) and sum(durations) == 300
     assert translate.main([str(saved / "vid2vid"), str(tmp_path / "in" / "deep"), f"--out={tmp_path / 'alone'}"]) == 0
     np.testing.assert_array_equal(clips.read([tmp_path / "alone" / "deep.webp"])[0], frames)
+
+
+def test_films_become_films(saved, tmp_path):
+    pictures.save_clip(tmp_path / "x.mp4", strokes(4, 18, 20), [40] * 4)
+    (tmp_path / "x.mp4").rename(tmp_path / "x.mov")
+    assert translate.main([str(saved / "vid2vid"), str(tmp_path / "x.mov"), f"--out={tmp_path / 'out'}"]) == 0
+    frames, durations = clips.read([tmp_path / "out" / "x.mp4"])
+    assert np.stack(frames).shape == (4, 18, 20, 3) and durations == [40] * 4
 
 
 def test_a_clip_is_translated_as_the_game_infers(saved, tmp_path):

@@ -29,7 +29,7 @@ class Config(video.Config):
     """The frame after past ones."""
 
     dataset: str = "maze"
-    """Clips: maze, moving_digits or clips:DIR, with a sub-folder of frames or an animated GIF or WebP for each."""
+    """Clips: maze, moving_digits or clips:DIR, with a sub-folder of frames, an animation or a film for each."""
     gan: bool = True
     """Play against a critic; without, the squared error is all that is lowered, and there is no noise."""
     added: bool = False

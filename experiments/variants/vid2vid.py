@@ -33,7 +33,7 @@ class Config(video.Config):
     """Clips from sources."""
 
     dataset: str = "moving_digits"
-    """Clips: moving_digits or clips:DIR, with a sub-folder of frames or an animated GIF or WebP for each."""
+    """Clips: moving_digits or clips:DIR, with a sub-folder of frames, an animation or a film for each."""
     frame_by_frame: bool = False
     """Paint each frame by itself, from noise of its own, for the critic of frames alone: what flickers."""
     disc_layers: int = 2

@@ -15,11 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image, ImageSequence
 
+from jaxgan import pictures
 from jaxgan.data import images, pairs, toys
 from jaxgan.types import Array, Batch, UserError
 
 Draw = Callable[[tuple[int, int], int], Batch]  # ((seed, step), count) -> leaves [count, ...]
 WINDOW = 3  # what a host-side random stream is for
+FILMS = (".mp4", ".mov", ".mkv", ".webm", ".avi")
 STILL_MS = 100  # that a frame is shown where its file does not say
 
 
@@ -194,7 +196,7 @@ def sides(past: Array, frame: Array) -> np.ndarray:
 
 
 def folder(where: str, frames: int = 6, size: int = 0) -> Clips:
-    """Reads clips: each sub-folder of frames, in the order of their names, and each animated file (GIF, WebP, PNG) is one.
+    """Reads clips: each sub-folder of frames, in the order of their names, each animated GIF, WebP or PNG, and each film.
 
     Frames that lie in the folder itself are a clip, too. Of several clips a tenth, at least one, is held out; of a single one the
     end. Drawn are `frames` neighbours at a random place. Sources are outlines, by `pairs.edges`. All frames become RGB.
@@ -212,7 +214,7 @@ def folder(where: str, frames: int = 6, size: int = 0) -> Clips:
         raise UserError(f"clips:{where} is not a folder: check the path")
     found = {path: read(files)[0] for path, files in below(root).items()}
     if not found:
-        raise UserError(f"clips:{where} has no clips: put a sub-folder of frames, or an animated GIF or WebP, there for each")
+        raise UserError(f"clips:{where} has no clips: put a sub-folder of frames, an animated GIF or WebP, or a film there")
     for path, clip in found.items():
         if len(clip) < frames:
             raise UserError(f"{path} is a clip of {len(clip)} frames where {frames} are needed: add frames, or take it away")
@@ -248,36 +250,48 @@ def _windows(clips: list[np.ndarray], frames: int) -> Draw:
 
 
 def below(root: Path) -> dict[Path, list[Path]]:
-    """Finds the files of each clip in a folder: an animated file alone, or all other images of one folder, which is its name.
+    """Finds the files of each clip in a folder: a film or an animation alone, or all other images of a folder, named as it is.
 
     Raises:
         UserError: a file that cannot be read.
     """
     found: dict[Path, list[Path]] = {}
-    for path in sorted(path for path in images.walk(root) if path.suffix.lower() in images.SUFFIXES):
-        found.setdefault(path if length([path]) > 1 else path.parent, []).append(path)
+    for path in sorted(path for path in images.walk(root) if path.suffix.lower() in images.SUFFIXES + FILMS):
+        found.setdefault(path if is_film(path) or length([path]) > 1 else path.parent, []).append(path)
     return found
 
 
+def is_film(path: Path) -> bool:
+    """Says whether a file is a film by its name."""
+    return path.suffix.lower() in FILMS
+
+
 def length(files: list[Path]) -> int:
-    """Counts a clip's frames without decoding them; arguments and errors as of `read`."""
+    """Counts a clip's frames, without decoding them where the file tells; arguments and errors as of `read`."""
     if len(files) > 1:
         return len(files)
-    with _opened(files[0]) as image:
-        return getattr(image, "n_frames", 1)
+    with _opened(files[0]) as found:
+        if not is_film(files[0]):
+            return getattr(found, "n_frames", 1)
+        return found.streams.video[0].frames or sum(1 for _ in found.decode(video=0))
 
 
-def read(files: list[Path]) -> tuple[list[np.ndarray], list[int]]:
+def read(files: list[Path]) -> tuple[list[np.ndarray], list[float]]:
     """Decodes a clip: uint8 frames `[height, width, 3]`, transparency laid on white, and the milliseconds each is shown.
 
     Args:
         files: as from `below`.
 
     Raises:
-        UserError: a file that cannot be read.
+        UserError: a file that cannot be read, or a film where PyAV is not installed.
     """
     if len(files) > 1:
         return [pairs.read_native(path) for path in files], [STILL_MS] * len(files)
+    if is_film(files[0]):
+        with _opened(files[0]) as film:
+            upright = lambda frame: np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90)  # as telephones hold it
+            frames = [upright(frame) for frame in film.decode(video=0)]
+            return frames, [float(1000 / film.streams.video[0].average_rate)] * len(frames)
     if length(files) == 1:
         return [pairs.read_native(files[0])], [STILL_MS]
     frames, durations = [], []
@@ -291,13 +305,14 @@ def read(files: list[Path]) -> tuple[list[np.ndarray], list[int]]:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """Opens an image file; what goes wrong with it is a UserError."""
+def _opened(path: Path) -> Iterator:
+    """Opens a film or an image file; what goes wrong with it is a UserError."""
+    opened, kind = (pictures.pyav().open, "film") if is_film(path) else (Image.open, "image")
     try:
-        with Image.open(path) as image:
-            yield image
-    except Exception as problem:  # Pillow's plugins raise what they like
-        raise UserError(f"{path} is not a readable image ({images.reason(problem)}): repair or remove it") from problem
+        with opened(path) as found:
+            yield found
+    except Exception as problem:  # Pillow's plugins and PyAV raise what they like
+        raise UserError(f"{path} is not a readable {kind} ({images.reason(problem)}): repair or remove it") from problem
 
 
 # What the drawn ones share ------------------------------------------------------------------------------------------------------
