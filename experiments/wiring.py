@@ -141,7 +141,7 @@ def schedule(cfg: PairConfig, rate: float, turns: int = 1):
     return optax.linear_schedule(rate, 0.0, falling, transition_begin=last - falling) if falling else rate
 
 
-def players(cfg: PairConfig, shape: tuple[int, ...], gen, disc, losses) -> dict:
+def players(cfg: PairConfig, shape: tuple[int, ...], gen, disc, losses, epsilon: float = 1e-8) -> dict:
     """Makes the players "disc" and "gen" of two networks and their losses, both with Adam."""
     import jax
     import jax.numpy as jnp
@@ -156,12 +156,12 @@ def players(cfg: PairConfig, shape: tuple[int, ...], gen, disc, losses) -> dict:
         "disc": Player(
             init=lambda key: disc.init(key, jnp.zeros((1, *shape))),
             loss=disc_loss,
-            optimizer=optax.adam(disc_rate, b1=cfg.beta1, b2=cfg.beta2),
+            optimizer=optax.adam(disc_rate, b1=cfg.beta1, b2=cfg.beta2, eps=epsilon),
         ),
         "gen": Player(
             init=lambda key: gen.init(key, start),
             loss=gen_loss,
-            optimizer=optax.adam(schedule(cfg, cfg.learning_rate), b1=cfg.beta1, b2=cfg.beta2),
+            optimizer=optax.adam(schedule(cfg, cfg.learning_rate), b1=cfg.beta1, b2=cfg.beta2, eps=epsilon),
             ema_decay=cfg.ema_decay,
         ),
     }

@@ -20,7 +20,9 @@ EXAMPLES = {
     "ring": ((2,), 8),
     "digits": ((8, 8, 1), 10),
     "tfds:cifar10": ((32, 32, 3), 10),
+    "tfds:mnist": ((28, 28, 1), 10),
     "tfds:lsun/bedroom": ((64, 64, 3), 0),
+    "tfds:oxford_flowers102": ((64, 64, 3), 102),
     "tfds:imagenet2012": ((128, 128, 3), 1000),
 }
 TRANSLATORS = {"cyclegan", "next_frame", "pix2pix", "vid2vid"}  # traced by test_translation_variants.py, test_variants_video.py

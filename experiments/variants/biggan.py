@@ -29,6 +29,8 @@ class Config(sagan.Config):
     """Weight of the orthogonal penalty on the generator's weights."""
     clamp: float = 0.0
     """Clamp the generator's top singular values at this instead of dividing by them; 0 for spectral norm."""
+    epsilon: float = 1e-8
+    """What Adam adds to the root of the second moment."""
     accumulate: int = 0
     """Examples that pass through a network at a time, on a device; 0 for the whole batch."""
     ema_start: int = 500
@@ -39,6 +41,8 @@ class Config(sagan.Config):
         for name in ("orthogonal", "clamp", "accumulate", "ema_start"):
             if getattr(self, name) < 0:
                 raise ValueError(f"--{name}={getattr(self, name)} must not be negative")
+        if self.epsilon <= 0:
+            raise ValueError(f"--epsilon={self.epsilon} must be above 0")
         if self.shared_size < 1:
             raise ValueError(f"--shared_size={self.shared_size} must be at least 1")
 
@@ -51,7 +55,7 @@ PRESETS = {
     "paper": Config(
         dataset="tfds:imagenet2012", image_size=128, steps=150_000, batch_size=2048, critic_turns=2, latent_size=120,
         gen_width=96, disc_width=96, multipliers=(16, 16, 8, 4, 2, 1), shared_size=128, learning_rate=5e-5,
-        disc_learning_rate=2e-4, beta1=0.0, ema_decay=0.9999, ema_start=20_000, flips=True,
+        disc_learning_rate=2e-4, beta1=0.0, epsilon=1e-6, ema_decay=0.9999, ema_start=20_000, flips=True,
         eval_every=10_000, sample_every=5_000, checkpoint_every=5_000,
     ),
 }  # fmt: skip
@@ -68,7 +72,7 @@ def experiment(cfg: Config, dataset, axis_name: str | None = None):
     latent = parallel.draw(wiring.latent(cfg, dataset.shape), axis_name)
     disc_loss, gen_loss = games.adversarial(gen, disc, objectives.hinge(), latent, joint=True, given=("label",))
     gen_loss = games.add_term(gen_loss, "gen", penalties.orthogonal(cfg.orthogonal, off_diagonal=True))
-    players = wiring.players(cfg, dataset.shape, gen, disc, (disc_loss, gen_loss))
+    players = wiring.players(cfg, dataset.shape, gen, disc, (disc_loss, gen_loss), cfg.epsilon)
     shrink = transforms.clamp_singular_values(cfg.clamp) if cfg.clamp else transforms.spectral_norm()
     players = {
         "disc": players["disc"]._replace(transform=transforms.spectral_norm()),

@@ -6,8 +6,8 @@ what is new painted over it. Least squares, with critics of patches: of each fra
 its sources. The flow is held to the given one, where there is one, and must carry real frames to the next; what is seen shall
 stay as it was. Pictures show held-out sources | clip | target. Scores are the Frechet distance of single frames, which decides
 the best checkpoint; `spread`, the variance of a pixel over clips as a share of the targets'; and with a given flow `flicker`, how
-much what is seen changes apart from what moves, 0 in the data. `--frame_by_frame` is the control: the same networks and image
-critic, each frame by itself.
+much what is seen changes apart from what moves, 0 in the data. `--frame_by_frame` is the control: pix2pix with the same networks
+and image critic, each frame by itself.
 
     python experiments/run.py --variant=vid2vid                          strokes that move, to digits of a colour: flicker 0.014
     python experiments/run.py --variant=vid2vid --frame_by_frame         colours that change with every frame: flicker 0.235
@@ -35,7 +35,9 @@ class Config(video.Config):
     dataset: str = "moving_digits"
     """Clips: moving_digits or clips:DIR, with a sub-folder of frames, an animation or a film for each."""
     frame_by_frame: bool = False
-    """Paint each frame by itself, from noise of its own, for the critic of frames alone: what flickers."""
+    """Paint each frame by itself, from noise of its own, for the critic of frames and the L1 distance: what flickers."""
+    weight: float = 0.0
+    """Of the L1 distance to the true frame, frame by frame."""
     disc_layers: int = 2
     """Halvings before the critics' scores, which are of patches of 16, 34, 70, 142 or 286 pixels for 1 to 5."""
     flow_weight: float = 10.0
@@ -47,9 +49,11 @@ class Config(video.Config):
         super().validate()
         if not 1 <= self.disc_layers <= 5:
             raise ValueError(f"--disc_layers={self.disc_layers} must be 1 to 5")
-        for name in ("flow_weight", "steady_weight"):
+        for name in ("weight", "flow_weight", "steady_weight"):
             if getattr(self, name) < 0:
                 raise ValueError(f"--{name}={getattr(self, name)} must not be negative")
+        if self.weight and not self.frame_by_frame:
+            raise ValueError("--weight is of pix2pix, frame by frame: add --frame_by_frame, or leave it out")
 
 
 PRESETS = {
@@ -81,7 +85,7 @@ def experiment(cfg: Config, dataset, axis_name: str | None = None):
     clip = jnp.zeros((1, *dataset.shape))
     source, z = clip[..., :1], jnp.zeros((1, cfg.latent_size))
     if cfg.frame_by_frame:
-        losses = games.pix2pix(gen, disc, objective, drawn, weight=0.0)
+        losses = games.pix2pix(gen, disc, objective, drawn, cfg.weight)
         inits = lambda key: disc.init(key, source[:, 0], clip[:, 0]), lambda key: gen.init(key, source[:, 0], z)
     else:
         discs = {"image": disc, "clip": disc}
