@@ -284,7 +284,6 @@ def test_other_variants_and_other_data_are_refused(tmp_path, capsys):
         (VID2VID, {"flow_weight": -1.0}, "--flow_weight=-1.0 must not be negative"),
         (VID2VID, {"steady_weight": -1.0}, "--steady_weight=-1.0 must not be negative"),
         (FRAMEWISE, {"weight": -1.0}, "--weight=-1.0 must not be negative"),
-        (VID2VID, {"weight": 1.0}, "--weight is of pix2pix, frame by frame: add --frame_by_frame"),
         (VID2VID, {"disc_layers": 0}, "--disc_layers=0 must be 1 to 5"),
     ],
 )

@@ -36,8 +36,8 @@ class Config(video.Config):
     """Clips: moving_digits or clips:DIR, with a sub-folder of frames, an animation or a film for each."""
     frame_by_frame: bool = False
     """Paint each frame by itself, from noise of its own, for the critic of frames and the L1 distance: what flickers."""
-    weight: float = 0.0
-    """Of the L1 distance to the true frame, frame by frame."""
+    weight: float = 5.0
+    """Of the L1 distance to the true frame, for --frame_by_frame; as in pix2pix."""
     disc_layers: int = 2
     """Halvings before the critics' scores, which are of patches of 16, 34, 70, 142 or 286 pixels for 1 to 5."""
     flow_weight: float = 10.0
@@ -52,8 +52,6 @@ class Config(video.Config):
         for name in ("weight", "flow_weight", "steady_weight"):
             if getattr(self, name) < 0:
                 raise ValueError(f"--{name}={getattr(self, name)} must not be negative")
-        if self.weight and not self.frame_by_frame:
-            raise ValueError("--weight is of pix2pix, frame by frame: add --frame_by_frame, or leave it out")
 
 
 PRESETS = {
