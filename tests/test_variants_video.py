@@ -356,4 +356,4 @@ def test_mistakes_in_translating(saved, tmp_path, capsys):
     assert "--direction=b2a is not what vid2vid has learnt" in refuse(saved / "vid2vid", tmp_path, "--direction=b2a")
     assert f"{tmp_path} holds frames of different sizes: bring them to one" in refuse(saved / "vid2vid", tmp_path)
     (tmp_path / "film.mp4").write_bytes(b"no image")
-    assert "film.mp4 is not a readable image" in refuse(saved / "vid2vid", tmp_path / "film.mp4")
+    assert "film.mp4 is not a readable film" in refuse(saved / "vid2vid", tmp_path / "film.mp4")
