@@ -7,8 +7,8 @@ clipping, and in Adam. The published code has lambda = 0.1 for points in the pla
     python experiments/run.py --variant=wgan_gp --dataset=digits --penalty_weight=10
     python experiments/run.py --variant=wgan_gp --preset=paper     CIFAR-10, residual networks
 
-On digits with --batch_size=64 --steps=1500 --learning_rate=1e-3 --beta1=0 --decay=0.5 --ema_decay=0.99: fid64 0.49, precision 0.89,
-recall 0.83, in 6 minutes on a busy machine of two cores; with the settings for points, half an hour.
+On digits with --batch_size=64 --steps=1500 --learning_rate=1e-3 --beta1=0 --decay=0.5 --ema_decay=0.99: fid64 0.49, precision
+0.89, recall 0.83, in 6 minutes on a busy machine of two cores; with the settings for points, half an hour.
 """
 
 import dataclasses
