@@ -102,7 +102,7 @@ def test_mixtures_are_judged_by_their_modes():
 @pytest.mark.slow
 def test_a_conditional_variant_is_the_same_on_four_devices(monkeypatch):
     """Conditional BatchNorm, projection and spectral norm under pmap; by SGD, as Adam would hide a factor."""
-    monkeypatch.setattr(optax, "adam", lambda rate, b1, b2: optax.sgd(0.05))
+    monkeypatch.setattr(optax, "adam", lambda rate, b1, b2, eps: optax.sgd(0.05))
     module, digits = importlib.import_module("experiments.variants.projection_gan"), data.load("digits")
     cfg = dataclasses.replace(module.PRESETS["quick"], gen_width=8, disc_width=8, batch_size=16, latent_size=4)
 
