@@ -11,6 +11,7 @@ from specimens import complaint
 
 from jaxgan import attacks
 from jaxgan.attacks import cross_entropy, linf, margin, misclassified, moved, nes, occlusions, pgd, rotations, spatial, square
+from jaxgan.attacks.losses import rivals
 
 UNIT = (0.0, 1.0)
 KEY = jax.random.key(0)
@@ -164,15 +165,29 @@ def test_attacks_transfer_better_than_noise_a11_3():
 
 def test_a_suite_is_as_strong_as_its_strongest_member_on_each_example():
     members = attacks.ensemble(linf(0.05, UNIT), 10, steps=10, queries=50)
-    assert list(members) == ["fgsm", "pgd", "apgd", "apgd_dlr", "apgd_margin", "square"]
+    assert list(members) == ["fgsm", "pgd", "apgd", "apgd_dlr", "apgd_margin", "apgd_targeted", "square"]
     found = jax.jit(lambda x, y, key: attacks.worst_case(members, classify, x, y, key))(X, Y, KEY)
     assert set(found.fooled) == set(members)
     by_any = np.any([np.asarray(hits) for hits in found.fooled.values()], axis=0)
     np.testing.assert_array_equal(failed(found.x_adv), by_any)
     assert 0.2 < by_any.mean() < 1 and all(hits.mean() > 0.1 for hits in found.fooled.values())
     assert (loss(found.x_adv)[~by_any] > loss(X)[~by_any]).all()  # the rest is as bad as it gets
-    assert "apgd_dlr" not in attacks.ensemble(linf(0.05, UNIT), 2)
+    assert not {"apgd_dlr", "apgd_targeted"} & set(attacks.ensemble(linf(0.05, UNIT), 2))
     assert "at least one" in complaint(attacks.worst_case, {}, classify, X, Y, KEY)
+
+
+def test_an_attack_is_aimed_at_the_likeliest_wrong_classes_one_after_the_other():
+    """Classes 1 and 2 lie nearer, but only class 3 can be reached; of two that can be, the likelier one is."""
+    x, labels = jnp.zeros((2, 2)), jnp.zeros(2, jnp.int32)
+    reach = lambda z: jnp.array([[1, 0.9, 0.8, 0.1, 0]]) + z @ jnp.array([[0.0, 0, 0, 20, 0], [0, 0, 0, 0, 10]])
+    np.testing.assert_array_equal(rivals(reach(x), labels, 3), [[1, 2, 3]] * 2)
+    np.testing.assert_array_equal(rivals(reach(x), labels + 1, 2), [[0, 2]] * 2)
+    for targets, reached in ((2, False), (3, True), (4, True)):
+        aimed = {"aimed": attacks.Member(attacks.apgd(linf(0.2, (-1, 1)), 5, random_start=False), attacks.margin, targets)}
+        found = attacks.worst_case(aimed, reach, x, labels, KEY)
+        assert found.fooled["aimed"].tolist() == [reached] * 2
+        if reached:
+            np.testing.assert_array_equal(jnp.argmax(reach(found.x_adv), axis=1), 3)
 
 
 def honest(z):

@@ -32,6 +32,11 @@ def margin(logits: Array, labels: Array) -> Array:
     return jnp.max(others, axis=1) - own
 
 
+def rivals(logits: Array, labels: Array, count: int) -> Array:
+    """Finds the classes that come next to the label's, int `[batch, count]`, the likeliest first."""
+    return jax.lax.top_k(_split(logits, labels)[1], count)[1]
+
+
 def dlr(logits: Array, labels: Array) -> Array:
     """Computes the difference of logits ratio: the margin over the gap from the first to the third logit, `[batch]`.
 

@@ -23,20 +23,24 @@ class Member(NamedTuple):
     Attributes:
         attack: any.
         objective: `(logits, labels) -> [batch]`, what it raises.
+        targets: how many of the clean example's likeliest wrong classes it is aimed at, one after the other, by lowering the
+            objective for them as labels; 0 for none in particular.
     """
 
     attack: Attack
     objective: Callable[[Array, Array], Array]
+    targets: int = 0
 
 
 def ensemble(allowed: PerturbationSet, classes: int, steps: int = 100, queries: int = 1000) -> dict[str, Member]:
     """Gathers attacks that fail in different ways, after AutoAttack: with and without gradients, of loss and of logits.
 
-    AutoAttack's FAB is not among them; PGD with restarts and, besides `dlr`, the margin stand in for it.
+    AutoAttack's FAB is not among them; PGD with restarts and, besides `dlr`, the margin stand in for it. As there, APGD is also
+    aimed at up to nine classes, each by the margin over its label alone.
 
     Args:
         allowed: the set that all attack within.
-        classes: of the classifier; with two there is no `dlr`.
+        classes: of the classifier; with two there is no `dlr`, and nothing to aim at.
         steps: of each attack with gradients.
         queries: of the one without.
 
@@ -49,9 +53,11 @@ def ensemble(allowed: PerturbationSet, classes: int, steps: int = 100, queries: 
         "apgd": Member(apgd(allowed, steps), losses.cross_entropy),
         "apgd_dlr": Member(apgd(allowed, steps), losses.dlr),
         "apgd_margin": Member(apgd(allowed, steps), losses.margin),
+        "apgd_targeted": Member(apgd(allowed, steps), losses.margin, min(9, classes - 1)),
         "square": Member(square(allowed, queries), losses.margin),
     }
-    return {name: member for name, member in members.items() if classes > 2 or name != "apgd_dlr"}
+    idle = () if classes > 2 else ("apgd_dlr", "apgd_targeted")
+    return {name: member for name, member in members.items() if name not in idle}
 
 
 class Found(NamedTuple):
@@ -83,13 +89,26 @@ def worst_case(members: Mapping[str, Member], classify: Classifier, x: Array, la
     keys, success = for_each(key, len(x)), lambda z: losses.misclassified(classify(z), labels)
     worst, highest, fooled = x, jnp.full_like(x.reshape(len(x), -1)[:, 0], -jnp.inf), {}
     for i, (name, member) in enumerate(members.items()):
-        loss = lambda z, objective=member.objective: objective(classify(z), labels)
-        z = member.attack(loss, x, fold(keys, i), success)
+        z = outcome(member, classify, x, labels, fold(keys, i), success)
         logits = classify(z)
         fooled[name] = losses.misclassified(logits, labels)
         harm = jnp.where(fooled[name], jnp.inf, losses.cross_entropy(logits, labels).astype(highest.dtype))
         worst, highest = where(harm > highest, z, worst), jnp.maximum(harm, highest)
     return Found(worst, fooled)
+
+
+def outcome(member: Member, classify: Classifier, x: Array, labels: Array, keys: Array, success: Success) -> Array:
+    """Runs one member of a suite; of several targets an example keeps the first that succeeds, or the last."""
+    if not member.targets:
+        return member.attack(lambda z: member.objective(classify(z), labels), x, keys, success)
+
+    def aim(z, numbered):
+        i, target = numbered
+        tried = member.attack(lambda z: -member.objective(classify(z), target), x, fold(keys, i), success)
+        return where(success(z), z, tried), None
+
+    targets = losses.rivals(classify(x), labels, member.targets).T
+    return jax.lax.scan(aim, x, (jnp.arange(member.targets), targets))[0]
 
 
 def transfer(attack: Attack, losses: Sequence[Score], successes: Sequence[Success], x: Array, key: Key) -> Array:
