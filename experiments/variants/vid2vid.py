@@ -14,8 +14,8 @@ and image critic, each frame by itself.
     python experiments/run.py --variant=vid2vid --dataset=clips:DIR      outlines to your clips
 
 Seeds 0, 1, 2 at the end: flicker 0.014, 0.013, 0.015, Frechet distance 0.86, 0.56, 0.76, spread 0.88, 0.93, 0.86; frame by frame
-0.225, 0.224, 0.216, 0.92, 0.92, 0.97, 0.74, 0.77, 0.74. With --weight=100, as in the paper, that control flickers by 0.047 (seed 0)
-because it turns pale: spread 0.23, Frechet distance 7.2. Grounds come out even; strokes are of several colours where the data have
+0.225, 0.224, 0.216, 0.92, 0.92, 0.97, 0.74, 0.77, 0.74. With --weight=100, as in the paper, that control turns pale (spread 0.23,
+Frechet distance 7.2, seed 0) and so flickers by 0.047. Grounds come out even; strokes are of several colours where the data have
 one.
 """
 
