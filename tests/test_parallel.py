@@ -96,14 +96,23 @@ def test_shard_map_gradients_are_not_summed_over_devices():
     np.testing.assert_allclose(got, 3.5)
 
 
-def test_onednn_is_taken_for_bfloat16_with_amx_alone(monkeypatch):
-    parallel.compiler_options.cache_clear()
-    monkeypatch.setattr(parallel, "_cpu_features", lambda: "fma avx512_bf16")
-    assert not any("onednn" in name for p in ("float32", "bfloat16") for name in parallel.compiler_options(p))
-    parallel.compiler_options.cache_clear()
-    monkeypatch.setattr(parallel, "_cpu_features", lambda: "fma amx_bf16")
-    assert not any("onednn" in name for name in parallel.compiler_options("float32"))
-    assert set(parallel.compiler_options("bfloat16")) >= set(parallel.compiler_options("float32"))
+@pytest.mark.parametrize(("features", "taken"), [("avx512f", False), ("avx512_bf16", True), ("avx512_bf16 amx_bf16", True)])
+def test_onednn_is_taken_for_bfloat16_where_the_cpu_multiplies_it(features, taken, monkeypatch, caplog):
+    asked, real = [], jax.jit
+
+    def jit(f, compiler_options=None, **rest):
+        asked.extend(compiler_options or ())
+        return real(f, **rest)
+
+    monkeypatch.setattr(jax, "jit", jit)
+    monkeypatch.setattr(parallel, "_cpu_features", lambda: features)
+    for precision in ("float32", "bfloat16"):
+        parallel.compiler_options.cache_clear()
+        asked.clear()
+        caplog.clear()
+        parallel.compiler_options(precision)
+        assert ("xla_cpu_experimental_onednn_custom_call" in asked) == (taken and precision == "bfloat16")
+        assert ("float32 is faster" in caplog.text) == (not taken and precision == "bfloat16")
     parallel.compiler_options.cache_clear()
 
 

@@ -22,6 +22,7 @@ from jaxgan.types import Array
 
 _NHWC = ("NHWC", "HWIO", "NHWC")
 _SMALL = 2**22  # numbers that a product may have to be faster than a convolution, by measurement
+_CACHED = 2**22  # numbers of a batch of images that oneDNN's kernel gradient takes at a time, by measurement
 _FEW = 4  # channels for which a product is faster than a convolution
 _ROWS = (((0,), (0,)), ((), ()))  # sums over the rows of both
 
@@ -184,10 +185,18 @@ def _fast_kernel_gradient(x, dy, *, stride, padding, size):
         return lax.dot_general(seen, dy.reshape(n * m * l, o), _ROWS).reshape(*size, c, o)
     x = lax.optimization_barrier(x)
     if x.dtype == jnp.bfloat16:  # oneDNN works along the innermost axis, where kernels are too short: let it be the channels
-        x, dy = x.transpose(1, 2, 3, 0)[None], dy.transpose(1, 2, 0, 3)[:, :, None]
-        return lax.conv_general_dilated(
-            x, dy, (1, 1, 1), "VALID", rhs_dilation=(stride, stride, 1), dimension_numbers=("NDHWC", "DHWIO", "NDHWC")
-        )[0]
+        rows = -(-m // -(-x.size // _CACHED))
+        return sum(
+            lax.conv_general_dilated(
+                x[:, stride * i : stride * (min(i + rows, m) - 1) + size[0]].transpose(1, 2, 3, 0)[None],
+                dy[:, i : i + rows].transpose(1, 2, 0, 3)[:, :, None],
+                (1, 1, 1),
+                "VALID",
+                rhs_dilation=(stride, stride, 1),
+                dimension_numbers=("NDHWC", "DHWIO", "NDHWC"),
+            )[0].astype(jnp.float32)
+            for i in range(0, m, rows)
+        ).astype(x.dtype)
     x, dy = x.transpose(3, 1, 2, 0), dy.transpose(1, 2, 0, 3)
     dw = lax.conv_general_dilated(x, dy, (1, 1), "VALID", rhs_dilation=(stride, stride), dimension_numbers=_NHWC)
     return dw.transpose(1, 2, 0, 3)
