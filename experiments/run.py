@@ -17,6 +17,7 @@ import logging
 import pathlib
 import shutil
 import sys
+import warnings
 
 from experiments import config, video
 
@@ -58,6 +59,8 @@ def train(module, cfg) -> None:
     if not jax.config.jax_compilation_cache_dir:
         jax.config.update("jax_compilation_cache_dir", str(config.cache_directory() / "xla"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    # Programs with oneDNN, for bfloat16 on CPUs, cannot be written there; all others can.
+    warnings.filterwarnings("ignore", "Error writing persistent compilation cache entry .*MemoryError")
     mode, devices = ("jit", 1) if cfg.seeds > 1 else (cfg.parallel, cfg.devices)
     plan = parallel.make_plan(mode, devices, cfg.batch_size, cfg.precision)
     first = plan.mesh.devices.flat[0]

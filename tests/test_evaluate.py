@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -481,9 +482,11 @@ def test_metrics_and_classifiers_take_images_alone(images, says):
         fixed(images)
 
 
-def test_a_bfloat16_generator_has_no_path_length(trained, capsys, tmp_path):
+def test_a_bfloat16_generator_has_no_path_length(trained, capsys, tmp_path, recwarn):
     workdir = tmp_path / "run"
     assert run.main([*TINY, "--precision=bfloat16", f"--workdir={workdir}"]) == 0
+    warnings.warn("Error writing persistent compilation cache entry for 'jit_play': MemoryError: std::bad_alloc", stacklevel=1)
+    assert not [str(one.message) for one in recwarn if "compilation cache" in str(one.message)]  # as larger ones with oneDNN say
     with pytest.raises(SystemExit):
         evaluate.main([str(workdir), "--metrics=perceptual_path_length"])
     assert "perceptual_path_length needs more digits than bfloat16 has" in capsys.readouterr().err
