@@ -143,13 +143,14 @@ def parse(argv: Sequence[str], package: str = "experiments.variants") -> tuple[M
 def read_flags(argv: Sequence[str], default: Flags, description: str) -> Flags:
     """Reads flags over a dataclass of defaults; answers `--help` with the description and the defaults."""
     printed = io.StringIO()
+    commands = re.compile("^ *(?=python )", re.M)  # tyro joins lines that are not indented
     try:
         with contextlib.redirect_stderr(printed):
             config, unknown = tyro.cli(
                 type(default),
                 default=default,
                 args=list(argv),
-                description=description,
+                description=commands.sub("    ", description),
                 use_underscores=True,
                 return_unknown_args=True,
             )

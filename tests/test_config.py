@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import config
+from experiments import attack, compare, config, evaluate, sample, table, theory, translate
 
 ROOT = Path(__file__).parents[1]
 VARIANTS = sorted(file.stem for file in (ROOT / "experiments" / "variants").glob("[a-z]*.py"))
@@ -120,6 +120,15 @@ def test_help_lists_variants_and_the_chosen_defaults(parse, capsys, argv):
     assert "SN-GAN: spectral norm one." in out
     assert "WGAN-GP: slope one." in out
     assert f"--width INT Channels. (default: {256 if len(argv) > 1 else 32})" in out
+
+
+@pytest.mark.parametrize("command", [attack, compare, evaluate, sample, table, theory, translate])
+def test_help_shows_each_example_on_a_line_of_its_own(command, capsys):
+    with pytest.raises(SystemExit):
+        command.main(["--help"])
+    lines = capsys.readouterr().out.splitlines()
+    told = [line for line in lines if f"python {command.__name__.replace('.', '/')}.py" in line]
+    assert len(told) > 1 and all(line.startswith("    python ") and line.count("python ") == 1 for line in told)
 
 
 def test_continuing_may_change_how_long_and_how_but_not_what(parse):
