@@ -23,8 +23,8 @@ from jaxgan.types import Batch, UserError
 
 CROPS = 2_000  # of a photograph's part that is trained on; fewer where they are large
 CROPS_BYTES = 2**27  # that all crops of a photograph and their sources may take
-HELD = slice(240, 400)  # columns of a photograph's 640, through the pagoda and the blossom; the rest is trained on
-LARGEST = 160  # crop, in pixels: as wide as what is held out
+HELD = {"china": 200, "flower": 320}  # first held-out column of 640, where the right half of the pagoda or the blossom begins
+LARGEST = 160  # crop, in pixels, and as many columns are held out; those beside them are trained on
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue; ITU-R BT.601
 
 
@@ -229,7 +229,8 @@ def photograph_crops(name: str, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Crops squares out of one of scikit-learn's photographs, at random places that are always the same.
 
     A crop is up to three times as large as asked for and reduced, so that there is something to be seen on it. Those that are
-    held out lie in a strip down the photograph's middle, all others beside it: they have no pixel in common.
+    held out lie in a strip, all others beside it: they have no pixel in common. The strip has the right half of what is shown,
+    so that there is something to be learned of it from the left half.
 
     Args:
         name: "china" or "flower".
@@ -253,8 +254,8 @@ def photograph_crops(name: str, size: int) -> tuple[np.ndarray, np.ndarray]:
         squares = (Image.fromarray(part[top : top + side, left : left + side]) for top, left in corners)
         return np.stack([np.asarray(square.resize((size, size), Image.Resampling.BICUBIC)) for square in squares])
 
-    left, right = photo[:, : HELD.start], photo[:, HELD.stop :]
-    return np.concatenate([cut(left, count // 2), cut(right, count // 2)]), cut(photo[:, HELD], count // 10)
+    left, held, right = np.split(photo, [HELD[name], HELD[name] + LARGEST], axis=1)
+    return np.concatenate([cut(left, count // 2), cut(right, count // 2)]), cut(held, count // 10)
 
 
 def size_of(path: Path) -> tuple[int, int]:
