@@ -4,6 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxgan.nets.rewrite import accelerate
 from jaxgan.types import Array, Key, Net, Network, PyTree, Sampler, UserError
 
 
@@ -16,6 +17,7 @@ def from_linen(module: nn.Module) -> Network:
     Returns:
         A `Network`: parameters are the collection `params`; all other collections (BatchNorm averages) are stats. With
         `train=True` stats are updated and `key` feeds every random stream (dropout, noise); with `train=False` both stand still.
+        Flax's own convolutions take the fast path of `nets.conv`, as `nets.rewrite` tells.
     """
 
     def init(key, *inputs):
@@ -25,9 +27,17 @@ def from_linen(module: nn.Module) -> Network:
     def apply(params, stats, *inputs, train, key=None):
         variables = {"params": params, **stats}
         if not train:
-            return module.apply(variables, *inputs, train=False), stats
-        return module.apply(variables, *inputs, train=True, rngs=key, mutable=list(stats))
+            return infer(variables, *inputs), stats
+        return learn(variables, key, *inputs)
 
+    def infer(variables, *inputs):
+        return module.apply(variables, *inputs, train=False)
+
+    def learn(variables, key, *inputs):
+        return module.apply(variables, *inputs, train=True, rngs=key, mutable=[name for name in variables if name != "params"])
+
+    if not type(module).__module__.startswith("jaxgan."):  # whose networks are on the fast path as they are
+        infer, learn = accelerate(infer), accelerate(learn)
     return Network(init, apply)
 
 

@@ -3,7 +3,9 @@
     attack = pgd(linf(8 / 255, box=(0, 1)), steps=40)
     x_adv = attack(lambda z: cross_entropy(classify(z), labels), x, key)
 
-All are pure and can be jitted and vmapped. Jit them with labels and parameters as arguments, so that they compile once.
+All are pure and can be jitted and vmapped. Jit them with labels and parameters as arguments, so that they compile once. The
+model's own convolutions take the fast path of `nets.conv`, whoever wrote it; `compiler_options=parallel.compiler_options()` for
+`jax.jit` helps on CPUs.
 """
 
 import math
@@ -15,12 +17,13 @@ import numpy as np
 
 from jaxgan.attacks.protocol import Attack, Score, never, over, positive, prepare, where
 from jaxgan.attacks.sets import PerturbationSet
+from jaxgan.nets.rewrite import accelerate
 from jaxgan.types import Array, UserError
 
 
 def slope(loss: Score):
     """Makes `z -> d loss / d z` `[batch, ...]` of a loss that takes each example by itself."""
-    return jax.grad(lambda z: jnp.sum(loss(z)))
+    return jax.grad(accelerate(lambda z: jnp.sum(loss(z))))
 
 
 def fgsm(allowed: PerturbationSet) -> Attack:
@@ -46,7 +49,6 @@ def pgd(
     step: float | None = None,
     momentum: float = 0.0,
     random_start: bool = True,
-    unroll: int = 1,
 ) -> Attack:
     """Climbs the loss by steepest steps, each projected back into the set. The last iterate is the answer.
 
@@ -58,15 +60,12 @@ def pgd(
         step: length of a step, in units of the set's radius; None for 2.5 / steps, which reaches any point from any other.
         momentum: in [0, 1), how much of earlier gradients, each scaled to unit l1 norm, stays (MI-FGSM).
         random_start: begin at a random point of the set instead of at x.
-        unroll: how many steps are compiled one after the other. On CPUs, XLA runs gradients of plain `lax` convolutions several
-            times slower in a loop than out of it: for such a model `unroll=steps` pays. The library's own layers do not need it.
 
     Reference:
         Madry et al., 2018, section 2.1 (https://arxiv.org/abs/1706.06083); Dong et al., 2018, equations 6 and 7 for the momentum
         (https://arxiv.org/abs/1710.06081).
     """
     length = 2.5 / positive("steps", steps) if step is None else step
-    positive("unroll", unroll)
     if not 0 < length < math.inf or not 0 <= momentum < 1:
         raise UserError(f"a step must be positive and momentum in [0, 1), not {length} and {momentum}")
 
@@ -74,12 +73,12 @@ def pgd(
         x, keys = prepare(allowed, loss, x, key, success)
         start = jax.vmap(allowed.random_point)(keys, x) if random_start else x
         gradient = slope(loss)
-        return ascend(allowed, lambda z, i: gradient(z), x, start, success, steps, length, momentum, unroll)
+        return ascend(allowed, lambda z, i: gradient(z), x, start, accelerate(success), steps, length, momentum)
 
     return attack
 
 
-def ascend(allowed, gradient, x: Array, start: Array, success, steps: int, length: float, momentum=0.0, unroll=1) -> Array:
+def ascend(allowed, gradient, x: Array, start: Array, success, steps: int, length: float, momentum=0.0) -> Array:
     """Takes projected steps along `gradient(z, i)` from `start`, for the i-th step; those who succeed stand still."""
     project, stride = jax.vmap(allowed.project), jax.vmap(allowed.stride)
     axes = tuple(range(1, x.ndim))
@@ -92,7 +91,7 @@ def ascend(allowed, gradient, x: Array, start: Array, success, steps: int, lengt
         return (where(success(z), z, project(z + length * stride(velocity), x)), velocity), None
 
     carried = (where(success(x), x, start), jnp.zeros_like(x))
-    (z, _), _ = jax.lax.scan(climb, carried, jnp.arange(steps), unroll=unroll)
+    (z, _), _ = jax.lax.scan(climb, carried, jnp.arange(steps))
     return z
 
 
@@ -117,10 +116,11 @@ def apgd(allowed: PerturbationSet, steps: int = 100, random_start: bool = True) 
     def attack(loss, x, key, success=never):
         x, keys = prepare(allowed, loss, x, key, success)
         project, stride = jax.vmap(allowed.project), jax.vmap(allowed.stride)
+        score, succeeds = accelerate(loss), accelerate(success)
 
         def look(z):
-            value, pull = jax.vjp(loss, z)
-            return Point(z, value, pull(jnp.ones_like(value))[0], success(z))
+            value, pull = jax.vjp(score, z)
+            return Point(z, value, pull(jnp.ones_like(value))[0], succeeds(z))
 
         def climb(carried, at):
             here, before, best, length, rises, (old_length, old_value) = carried
