@@ -16,6 +16,7 @@ import json
 import math
 import pathlib
 import sys
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 from experiments import config, evaluate, robust
@@ -243,15 +244,22 @@ def attacked(request: Request, model: Model, x, labels, size: float, classes: in
 @functools.cache
 def fooling(request: Request, infer, shape: tuple[int, ...], classes: int):
     """Makes `(state, x, labels, keys, size) -> (x_adv, {name: bool [n]})`, compiled once for all sizes, but for grids."""
-    import jax
-
     from jaxgan import attacks
 
     def program(state, x, labels, keys, size):
         tried = members(request, size, shape, classes)
         return tuple(attacks.worst_case(tried, functools.partial(infer, state), x, labels, keys))
 
-    return program if request.attack in SPATIAL else jax.jit(program)
+    return compiled(request, program)
+
+
+def compiled(request: Request, program: Callable) -> Callable:
+    """Jits what runs an attack, unless it is one that takes the model for an opaque function."""
+    import jax
+
+    from jaxgan import parallel
+
+    return program if request.attack in SPATIAL else jax.jit(program, compiler_options=parallel.compiler_options())
 
 
 def transferred(request: Request, models: list[Model], x, labels, classes: int, key):
@@ -271,7 +279,7 @@ def transferred(request: Request, models: list[Model], x, labels, classes: int, 
         )
         return attacks.transfer(member.attack, raised, hits, x, keys)
 
-    keys, run = jax.random.split(key, len(x)), program if request.attack in SPATIAL else jax.jit(program)
+    keys, run = jax.random.split(key, len(x)), compiled(request, program)
     states = [model.state for model in models]
     parts = [len(x[at]) * np.asarray(run(states, x[at], labels[at], keys[at]), np.float64) for at in blocks(len(x))]
     return (sum(parts) / len(x)).tolist()
