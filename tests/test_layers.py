@@ -23,8 +23,9 @@ MAY_IMPORT = {
     "types": set(),
     "__init__": {"*"},
     **dict.fromkeys(LEAVES, {"types"} | LEAVES),
-    "networks": {"types"},
-    "nets": {"types", "networks", "nets"},
+    "attacks": {"types", "nets"} | LEAVES,  # they put a model's convolutions on the fast path, as networks does
+    "nets": {"types", "nets"},
+    "networks": {"types", "nets"},
     "parallel": {"types"},
     "inception": {"types", "networks", "nets", "parallel"},
     "game": {"types", "parallel", "transforms"},
