@@ -48,7 +48,8 @@ class Config(translation.Config):
 PRESETS = {
     "quick": Config(
         image_size=32, flips=True, steps=5_000, batch_size=16, weight=5.0, gen_width=32, disc_width=32, dropped=1,
-        learning_rate=1e-3, decay=0.5, ema_decay=0.99, log_every=100, eval_every=1_000, sample_every=1_000, checkpoint_every=1_000,
+        learning_rate=1e-3, decay=0.5, ema_decay=0.99, log_every=100, eval_every=1_000, sample_every=1_000,
+        checkpoint_every=1_000,
     ),
     "paper": Config(
         dataset="pairs:facades", image_size=256, flips=True, steps=80_000, batch_size=1, gen_width=64, disc_width=64,
