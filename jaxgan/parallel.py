@@ -114,7 +114,7 @@ def compiler_options(precision: str = "float32") -> dict[str, str | bool | int]:
     if jax.default_backend() != "cpu":
         return {}
     wanted: dict[str, str | bool | int] = {"xla_cpu_experimental_ynn_fusion_type": ""}
-    multiplies = "avx512_bf16" in _cpu_features()
+    multiplies = "avx512_bf16" in cpu_features()
     if multiplies:
         wanted["xla_cpu_prefer_vector_width"] = 512
     if precision == "bfloat16" and multiplies:
@@ -147,7 +147,8 @@ def keep_freed_memory() -> None:
         mallopt(mmap_max, 0)
 
 
-def _cpu_features() -> str:
+@functools.cache
+def cpu_features() -> str:
     """What Linux knows of the CPU; nothing elsewhere."""
     path = pathlib.Path("/proc/cpuinfo")
     return path.read_text() if path.exists() else ""

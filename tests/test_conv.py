@@ -89,6 +89,47 @@ def test_conv_from_and_to_few_channels(form, channels, kernel, stride, padding, 
     assert_same(lambda x, w: conv.conv(x, w, stride, padding), lambda x, w: plain(x, w, [(padding, padding)] * 2, stride), x, w)
 
 
+@pytest.fixture
+def slow_cpu(monkeypatch):
+    """A CPU on which convolutions are made of tiles, however few their channels."""
+    monkeypatch.setattr(parallel, "cpu_features", lambda: "fma avx2")
+    monkeypatch.setattr(conv, "_MANY", 1)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (7, 9), (6, 13)])
+@pytest.mark.parametrize(("stride", "padding"), [(1, 0), (1, 1), (2, 0), (2, 1), (2, 2), (3, 1)])
+def test_tiles(slow_cpu, stride, padding, size):
+    x, w = draw(size, (2 * stride, 2 * stride))
+    lowered = jax.jit(lambda x, w: conv.conv(x, w, stride, padding)).lower(x, w).as_text()
+    assert "stablehlo.convolution" not in lowered and lowered.count("dot_general") == 9
+    assert_same(lambda x, w: conv.conv(x, w, stride, padding), lambda x, w: plain(x, w, [(padding, padding)] * 2, stride), x, w)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (7, 5)])
+def test_tiles_of_a_transposed_convolution(slow_cpu, size):
+    x, w = draw(size, (4, 4))
+    assert_same(conv.conv_up, lambda x, w: plain_transpose(x, w, 2, 1, 0), x, w)
+
+
+@pytest.mark.parametrize(
+    ("features", "dtype", "channels", "kernel", "batch", "taken"),
+    [
+        ("fma avx2", jnp.float32, (64, 128), 4, 8, True),
+        ("fma avx2 avx512f", jnp.float32, (64, 128), 4, 8, False),
+        ("", jnp.float32, (64, 128), 4, 8, False),
+        ("fma avx2", jnp.bfloat16, (64, 128), 4, 8, False),
+        ("fma avx2", jnp.float32, (32, 128), 4, 8, False),
+        ("fma avx2", jnp.float32, (64, 128), 3, 8, False),
+        ("fma avx2", jnp.float32, (64, 128), 4, 512, False),
+    ],
+)
+def test_tiles_are_taken_where_they_were_measured_to_be_faster(features, dtype, channels, kernel, batch, taken, monkeypatch):
+    monkeypatch.setattr(parallel, "cpu_features", lambda: features)
+    shape = lambda *sizes: jax.ShapeDtypeStruct(sizes, dtype)
+    down = jax.jit(lambda x, w: conv.conv(x, w, 2, 1)).lower(shape(batch, 16, 16, channels[0]), shape(kernel, kernel, *channels))
+    assert ("stablehlo.convolution" not in down.as_text()) == taken
+
+
 def transposable():
     """Those of the cases that leave a transposed convolution an output."""
     left = lambda n, k, stride, padding: n * stride + k - 1 - 2 * padding

@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "__init__": {"*"},
     **dict.fromkeys(LEAVES, {"types"} | LEAVES),
     "attacks": {"types", "nets"} | LEAVES,  # they put a model's convolutions on the fast path, as networks does
-    "nets": {"types", "nets"},
+    "nets": {"types", "nets", "parallel"},  # whose forms for CPUs depend on the kind of CPU
     "networks": {"types", "nets"},
     "parallel": {"types"},
     "inception": {"types", "networks", "nets", "parallel"},

@@ -105,7 +105,7 @@ def test_onednn_is_taken_for_bfloat16_where_the_cpu_multiplies_it(features, take
         return real(f, **rest)
 
     monkeypatch.setattr(jax, "jit", jit)
-    monkeypatch.setattr(parallel, "_cpu_features", lambda: features)
+    monkeypatch.setattr(parallel, "cpu_features", lambda: features)
     for precision in ("float32", "bfloat16"):
         parallel.compiler_options.cache_clear()
         asked.clear()

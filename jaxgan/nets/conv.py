@@ -10,6 +10,7 @@ it saves 2.25 of the multiplications on every backend. The tests hold each form 
 """
 
 import functools
+import math
 from typing import NamedTuple
 
 import jax
@@ -17,12 +18,14 @@ import jax.numpy as jnp
 from jax import lax
 from jax.interpreters import ad, batching
 
+from jaxgan import parallel
 from jaxgan.nets.primitives import primitive, same_axes
 from jaxgan.types import Array
 
 _NHWC = ("NHWC", "HWIO", "NHWC")
 _SMALL = 2**22  # numbers that a product may have to be faster than a convolution, by measurement
 _CACHED = 2**22  # numbers of a batch of images that oneDNN's kernel gradient takes at a time, by measurement
+_TILES, _MANY = 2**23, 64  # numbers that tiles may have, channels that they must, to be faster than a convolution, by measurement
 _FEW = 4  # channels for which a product is faster than a convolution
 _ROWS = (((0,), (0,)), ((), ()))  # sums over the rows of both
 
@@ -121,6 +124,8 @@ def _plain_kernel_gradient(x, dy, *, stride, padding, size):
 
 def _fast(x, w, *, stride, padding):
     """To few channels it is the gradient by an image of the flipped kernel, which has a form for that."""
+    if _in_tiles(x.shape, w.shape, stride, padding, x.dtype):
+        return _tiled(x, w, stride=stride, padding=padding)
     if stride > 1 or w.shape[3] > _FEW or max(w.shape[:2]) <= padding or w.shape[0] != w.shape[1]:
         return _plain(x, w, stride=stride, padding=padding)
     k = w.shape[0]
@@ -132,6 +137,9 @@ def _fast_image_gradient(dy, w, *, stride, padding, size):
     """Pixels that lie `stride` apart see the same taps of the kernel: together they are a convolution of stride 1."""
     n, h, v, o = dy.shape
     k, l, c = w.shape[:3]
+    if _in_tiles((n, *size, c), w.shape, stride, padding, dy.dtype):
+        x, dy = jax.ShapeDtypeStruct((n, *size, c), dy.dtype), lax.optimization_barrier(dy)  # else computed nine times
+        return jax.linear_transpose(lambda x: _tiled(x, w, stride=stride, padding=padding), x)(dy)[0]
     small = n * h * v * k * l * c <= _SMALL
     parts = (dy.reshape(-1, o) @ w.transpose(3, 0, 1, 2).reshape(o, -1)).reshape(n, h, v, k, l, c) if small else None
 
@@ -178,6 +186,9 @@ def _fast_kernel_gradient(x, dy, *, stride, padding, size):
         reached = _patches(lax.pad(dy, zero, ((0, 0, 0), (top, low, 0), (left, right, 0), (0, 0, 0))), size, 1, (h, v))
         dw = lax.dot_general(reached.reshape(n * h * v, -1), x.reshape(n * h * v, c), _ROWS).reshape(*size, o, c)
         return jnp.flip(dw, (0, 1)).swapaxes(2, 3)
+    if _in_tiles(x.shape, (*size, c, o), stride, padding, x.dtype):
+        w, dy = jax.ShapeDtypeStruct((*size, c, o), dy.dtype), lax.optimization_barrier(dy)
+        return jax.linear_transpose(lambda w: _tiled(x, w, stride=stride, padding=padding), w)(dy)[0]
     low, right = (stride * (t - 1) + k - padding - s for s, t, k in zip((h, v), (m, l), size, strict=True))
     x = lax.pad(x, zero, ((0, 0, 0), (padding, low, 0), (padding, right, 0), (0, 0, 0)))
     if c <= _FEW:
@@ -200,6 +211,56 @@ def _fast_kernel_gradient(x, dy, *, stride, padding, size):
     x, dy = x.transpose(3, 1, 2, 0), dy.transpose(1, 2, 0, 3)
     dw = lax.conv_general_dilated(x, dy, (1, 1), "VALID", rhs_dilation=(stride, stride), dimension_numbers=_NHWC)
     return dw.transpose(1, 2, 0, 3)
+
+
+def _in_tiles(image, kernel, stride, padding, dtype):
+    """Whether a convolution is fastest in tiles: for large kernels on small images, on CPUs without AVX-512, by measurement."""
+    (n, *size, c), (k, l, _, o), features = image, kernel, parallel.cpu_features()
+    if not k == l == 2 * stride or min(c, o) < _MANY or dtype == jnp.bfloat16:  # whose sums are too coarse
+        return False
+    numbers = 9 * n * c * stride**2 * math.prod(_tiles(s, stride, padding) for s in size)
+    return numbers <= _TILES and "avx2" in features and "avx512" not in features
+
+
+def _tiles(size, stride, padding):
+    """Counts the pairs of outputs along an axis, the last one perhaps a half."""
+    return (size + 2 * padding) // stride // 2
+
+
+def _tiled(x, w, *, stride, padding):
+    """Convolves a kernel of two strides by nine products for every 2x2 outputs, where there are sixteen (Winograd).
+
+    An image cut into strides `a b c` has two neighbouring outputs for a kernel of two, `p q`, along each axis. They are made of
+    three products: `a p + b q = (a - b) p + b (p + q)` and `b p + c q = b (p + q) + (c - b) q`.
+
+    Reference:
+        Lavin and Gray, 2016, section 4.1; this is their F(2x2, 2x2) (https://arxiv.org/abs/1509.09308).
+    """
+    (n, *size, c), o = x.shape, w.shape[3]
+    rows, columns = (_tiles(s, stride, padding) for s in size)
+    around = [(padding, (2 * m + 1) * stride - padding - s, 0) for m, s in zip((rows, columns), size, strict=True)]
+    x = lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), *around, (0, 0, 0)))
+    x = x.reshape(n, 2 * rows + 1, stride, 2 * columns + 1, stride * c)
+    w = w.reshape(2, stride, 2, stride * c, o)
+
+    def seen(x, axis):
+        a, b, c = (lax.slice_in_dim(x, i, x.shape[axis] - 2 + i, 2, axis) for i in range(3))
+        return a - b, b, c - b
+
+    def taps(w, axis):
+        p, q = (lax.index_in_dim(w, i, axis, keepdims=False) for i in range(2))
+        return p, p + q, q
+
+    def product(x, w):
+        x = x.swapaxes(2, 3).reshape(n * rows * columns, stride**2 * c)
+        return (x @ w.reshape(stride**2 * c, o)).reshape(n, rows, columns, o)
+
+    def outputs(parts, axis):
+        return jnp.stack([parts[0] + parts[1], parts[1] + parts[2]], axis)
+
+    lines = [map(product, seen(a, 3), taps(p, 1)) for a, p in zip(seen(x, 1), taps(w, 0), strict=True)]
+    y = outputs([outputs(list(line), 3) for line in lines], 2).reshape(n, 2 * rows, 2 * columns, o)
+    return y[:, : (size[0] + 2 * padding) // stride - 1, : (size[1] + 2 * padding) // stride - 1]
 
 
 def _patches(x, size, stride, outputs):
