@@ -1,4 +1,4 @@
-"""Convolutions of networks that were not written for this library take its fast path, and give the same numbers."""
+"""Convolutions and pools of networks that were not written for this library take a fast path, and give the same numbers."""
 
 import itertools
 
@@ -54,6 +54,35 @@ def test_layers_of_flax(layer, kernel, stride, padding, size):
     f, variables = module.apply, module.init(KEYS[1], x)
     assert left(f, variables, x) == 1 and left(accelerate(f), variables, x) == 0
     assert_same(jax.jit(f), variables, x)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (7, 9)])
+@pytest.mark.parametrize(
+    ("window", "strides", "padding", "taken"),
+    [
+        ((2, 2), (2, 2), "VALID", True),
+        ((3, 1), (3, 1), "VALID", True),
+        ((2, 2), (1, 1), "VALID", False),
+        ((3, 3), (2, 2), "SAME", False),
+    ],
+)
+def test_max_pools_and_whose_derivative_they_have(window, strides, padding, taken, size):
+    x = jnp.round(2 * jax.random.normal(KEYS[0], (3, *size, 5)))  # so that many windows have several largest numbers
+    pool = lambda x: nn.max_pool(x, window, strides, padding)
+    assert ("reduce_window_max" not in str(jax.make_jaxpr(accelerate(pool))(x))) == taken
+    slope = lambda pool: jax.grad(lambda x: jnp.sum(jnp.exp(pool(x))))
+    for images in (x, jnp.where(x == 2, -jnp.inf, x)):
+        np.testing.assert_array_equal(slope(accelerate(pool))(images), slope(pool)(images))
+    for images in (x, jnp.where(x == 2, -jnp.inf, x), jnp.where(x == 2, jnp.nan, x)):
+        np.testing.assert_array_equal(accelerate(pool)(images), pool(images))
+
+
+def test_max_pools_in_forward_mode_and_to_the_second_order():
+    x, t = (jax.random.normal(key, (2, 4, 4, 3)) for key in KEYS[:2])
+    curve = lambda pool: lambda x: jnp.sum(jnp.tanh(pool(x)) ** 2)
+    pool = lambda x: nn.max_pool(x, (2, 2), (2, 2))
+    for order in (lambda f: jax.jvp(f, (x,), (t,))[1], lambda f: jax.grad(lambda x: jnp.sum(jax.grad(f)(x) ** 2))(x)):
+        np.testing.assert_allclose(order(curve(accelerate(pool))), order(curve(pool)), rtol=1e-6)
 
 
 def plain(x, w, **how):
