@@ -19,7 +19,7 @@ from jaxgan import divergences, objectives
 SAMPLE, FRESH, CHUNK = 50, 5000, 50  # points of each law, turns a program
 
 
-def make(turns=3000):
+def make(turns=5000):
     """Draws the critic over both samples, and its accuracy and estimate on them and on fresh points over training."""
     points = lambda seed, count: jax.random.normal(jax.random.key(seed), (count, 2))
     seen, fresh = (points(1, SAMPLE), points(2, SAMPLE)), (points(3, FRESH), points(4, FRESH))
