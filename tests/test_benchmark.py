@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from experiments import benchmark
+from jaxgan.nets import conv
 
 
 def told(capsys, *flags):
@@ -15,12 +16,13 @@ def told(capsys, *flags):
     return json.loads(printed.splitlines()[-1]), printed
 
 
-def test_one_json_line_a_ratio_and_a_profile(capsys, tmp_path):
+def test_one_json_line_a_ratio_and_a_profile(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(conv, "_TILES", 0)  # which need fewer products, on some CPUs
     peer = tmp_path / "peer.py"
     peer.write_text("import sys\nprint('dcgan median ms', sys.argv[1])\n")
     line, printed = told(capsys, "--round=dcgan", f"--peer={peer} 1234.5", f"--profile={tmp_path / 'trace'}")
     assert line["median_ms"] > 0 and line["compile_s"] > 0 and line["peak_mb"] > line["round_mb"] > 0
-    assert line["gflop"] > 0.4 and line["images_per_second"] == pytest.approx(2e3 / line["median_ms"], rel=0.02)
+    assert line["gflop"] > 0.5 and line["images_per_second"] == pytest.approx(2e3 / line["median_ms"], rel=0.02)
     assert line["peer_ms"] == 1234.5 and line["ratio"] == pytest.approx(1234.5 / line["median_ms"], rel=0.02)
     assert " ms " in printed and list((tmp_path / "trace").rglob("*.trace.json.gz"))
 

@@ -23,7 +23,7 @@ def accelerate(f: Callable) -> Callable:
     `lax.conv_general_dilated` likewise. Left as they are: convolutions with groups, dilated kernels, strides that differ along
     the axes, other layouts than NHWC or a `precision` of their own, and those inside of `scan`, `while`, `cond`, `remat` and
     functions with derivatives of their own. Max pools, `nn.max_pool` for one, are taken where their windows do not overlap and
-    are not padded. Numbers and derivatives stay as they are, but for the rounding of convolutions.
+    are not padded. Numbers and derivatives stay as they are, but for the rounding of convolutions and the slope at a NaN.
 
     Args:
         f: pure, from trees of arrays to a tree of arrays.
