@@ -38,6 +38,7 @@ def record(out):
     return json.loads((out / "attack.json").read_text())
 
 
+@pytest.mark.slow
 def test_two_runs_side_by_side(trained, tmp_path, capsys):
     """A11.2, A11.3, A11.8: accuracy falls with eps, a model's own examples fool it most, signs of masking are told."""
     assert attack.main([str(trained / "0"), str(trained / "1"), "--attack=pgd", f"--out={tmp_path}", *SPEEDY]) == 0

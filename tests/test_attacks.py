@@ -340,6 +340,7 @@ def test_a_critic_can_be_attacked_as_a_generators_loss_does():
     assert jnp.mean(jax.nn.softplus(-score(z))) < gen_loss(nets, turn)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["restarts", "apgd", "square"])
 def test_devices_attack_their_own_examples_with_the_same_outcome(name):
     """In `shard_map`, with one key an example from `parallel.draw`."""

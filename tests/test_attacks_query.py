@@ -141,6 +141,7 @@ def test_square_moves_by_all_that_is_allowed_and_its_windows_shrink():
     assert jnp.mean(jnp.sign(z - x) * pattern) > 0.8
 
 
+@pytest.mark.slow
 def test_square_takes_what_is_better_and_nothing_else():
     few, many = (run(square(linf(0.1, UNIT), steps), lambda z: margin(classify(z), Y), X) for steps in (1, 200))
     assert (margin(classify(many), Y) > margin(classify(few), Y)).mean() > 0.9
@@ -163,6 +164,7 @@ def test_attacks_transfer_better_than_noise_a11_3():
     assert matrix[0, 1] > by_noise[1] + 0.15 and matrix[1, 0] > by_noise[0] + 0.15
 
 
+@pytest.mark.slow
 def test_a_suite_is_as_strong_as_its_strongest_member_on_each_example():
     members = attacks.ensemble(linf(0.05, UNIT), 10, steps=10, queries=50)
     assert list(members) == ["fgsm", "pgd", "apgd", "apgd_dlr", "apgd_margin", "apgd_targeted", "square"]
@@ -199,6 +201,7 @@ def stepped(z):
     return classify(jnp.round(8 * z) / 8)
 
 
+@pytest.mark.slow
 def test_masked_gradients_are_seen_a11_8():
     judge = lambda model, eps=0.1: attacks.masking(lambda eps: linf(eps, UNIT), eps, model, X, Y, KEY, (2, 5, 20), queries=200)
     passed, success = judge(honest)

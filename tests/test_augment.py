@@ -176,6 +176,7 @@ def train(mode, devices, rounds=5):
     return jax.device_get((state, metrics))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode, devices", [("shard_map", 4), ("pmap", 2)])
 def test_changes_and_chance_are_the_same_on_several_devices(mode, devices):
     state, metrics = train("jit", 1)

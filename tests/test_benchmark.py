@@ -16,6 +16,7 @@ def told(capsys, *flags):
     return json.loads(printed.splitlines()[-1]), printed
 
 
+@pytest.mark.slow
 def test_one_json_line_a_ratio_and_a_profile(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(conv, "_TILES", 0)  # which need fewer products, on some CPUs
     peer = tmp_path / "peer.py"

@@ -82,7 +82,9 @@ def test_conv(kernel, stride, padding, size, monkeypatch):
     assert_same(lambda x, w: conv.conv(x, w, stride, padding), lambda x, w: plain(x, w, [(padding, padding)] * 2, stride), x, w)
 
 
-@pytest.mark.parametrize("channels", [(3, 5), (5, 3), (1, 1)])
+@pytest.mark.parametrize(
+    "form, channels", [("products", (3, 5)), ("phases", (5, 3)), ("products", (1, 1)), ("phases", (1, 1))], indirect=["form"]
+)
 @pytest.mark.parametrize(("kernel", "stride", "padding", "size"), cases()[::4])
 def test_conv_from_and_to_few_channels(form, channels, kernel, stride, padding, size):
     x, w = draw(size, kernel, channels=channels)

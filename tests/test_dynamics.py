@@ -358,6 +358,7 @@ def test_every_dynamic_trains_a_ring_gan(name):
         assert max(apart(lambda s: (s.transform, s.stats, s.ema))) > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, mode", [*((name, "shard_map") for name in DYNAMICS), ("consensus", "pmap"), ("unrolled", "pmap")])
 def test_every_dynamic_is_the_same_on_four_devices(name, mode):
     """With SGD, which hides no factor; under pmap, those that differentiate averages.
@@ -367,6 +368,7 @@ def test_every_dynamic_is_the_same_on_four_devices(name, mode):
     leaves_close(train(name, mode, 4), train(name, "jit", 1), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_extragradient_uses_and_forgets_what_is_carried_ahead():
     """Adam counts one step a round; `u` and BatchNorm's averages advance once, from where they stood, at the point ahead."""
     players = ring_players(None, optax.adam(0.05))

@@ -15,6 +15,7 @@ SMALL = gan.Config(steps=3, batch_size=8, critic_turns=2, seeds=3)
 RING = data.load("ring")
 
 
+@pytest.mark.slow
 def test_each_repetition_plays_what_it_would_play_alone():
     """Its state is that of the single game from the same keys and data, up to rounding."""
     together = runs.build(gan, SMALL, RING).phases[0]

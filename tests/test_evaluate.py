@@ -57,6 +57,7 @@ def values(workdir, which="newest"):
     return {score["metric"]: score["value"] for score in record(workdir)["scores"] if score["which"] == which}
 
 
+@pytest.mark.slow
 def test_scores_carry_their_protocol_and_seeds_their_spread(trained, capsys):
     assert evaluate.main([*trained, "--samples=40"]) == 0
     printed = capsys.readouterr()
@@ -108,6 +109,7 @@ def test_the_real_side_is_seen_once(trained, kept_alone):
     assert evaluate.main([trained[0], "--samples=30", "--step=newest"]) == 0
 
 
+@pytest.mark.slow
 def test_a_classifier_of_the_data_is_trained_once(trained, capsys, monkeypatch, tmp_path, kept_alone):
     monkeypatch.setattr(classifier, "STEPS", 5)
     words = [trained[0], "--features=classifier", "--metrics=frechet,inception_score", "--samples=50", "--step=newest"]
@@ -128,6 +130,7 @@ def test_a_classifier_of_the_data_is_trained_once(trained, capsys, monkeypatch, 
     assert record(trained[0])["scores"] == first["scores"]
 
 
+@pytest.mark.slow
 def test_whatever_decides_a_classifier_decides_where_it_is_kept(monkeypatch):
     monkeypatch.setattr(classifier, "STEPS", 1)
     images, labels = np.random.default_rng(0).uniform(-1, 1, (8, 8, 8, 1)).astype(np.float32), np.arange(8) % 2
@@ -256,6 +259,7 @@ def test_path_lengths_are_those_between_the_latents(trained, monkeypatch, path):
     assert record(trained[0])["protocols"].popitem()[1]["paths"] == f"1024, {path}"
 
 
+@pytest.mark.slow
 def test_seeds_side_by_side_are_measured_one_by_one(side_by_side, capsys):
     assert evaluate.main([side_by_side, "--metrics=frechet", "--samples=200", "--step=newest"]) == 0
     (score,) = record(side_by_side)["scores"]

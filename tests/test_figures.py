@@ -7,6 +7,7 @@ from experiments.figures import bounds, gaussian_fits, parallel_lines, slopes, t
 from jaxgan import divergences
 
 
+@pytest.mark.slow
 def test_bounds_are_met_from_below_a3_3():
     """A hundred turns: within 5 %, and at no moment above; the estimate on fresh samples is off by its error alone."""
     _, numbers = bounds.make(names=("jensen_shannon",), rounds=100)
@@ -36,6 +37,7 @@ def test_a_penalised_critic_estimates_w1_with_slope_one_a3_6_a4_3():
     assert value("WGAN-GP: Spearman") > value("original GAN: Spearman")
 
 
+@pytest.mark.slow
 def test_best_gaussians_a3_5_b1b():
     """KL covers: the moments. Reverse KL picks the heavier mode."""
     np.testing.assert_allclose(gaussian_fits.fit(gaussian_fits.FAR, divergences.kl()), (0.9, 2.9813), atol=1e-3)
@@ -63,6 +65,7 @@ def test_w1_is_a_distance_a4_1(plans):
     assert plans["50 triples, least W1(a, c) + W1(c, b) - W1(a, b)"] >= 0
 
 
+@pytest.mark.slow
 def test_parallel_lines_a4_4_b2():
     """The table of WGAN's example 1; W1 brings theta to 0, the saturated game leaves it where it is."""
     _, numbers = parallel_lines.make(rounds=130, head_start=300)

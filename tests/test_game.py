@@ -40,6 +40,7 @@ def same(a, b):
     return all(np.array_equal(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mover, other", [("disc", "gen"), ("gen", "disc")])
 def test_all_others_stand_still_a1_1(mover, other):
     """A1.1: after a D turn every G leaf is bit-identical and vice versa, statistics, power iteration and averages included."""
@@ -60,6 +61,7 @@ def test_all_others_stand_still_a1_1(mover, other):
         assert not same(before.transform, after.transform)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("turns", [1, 2, 5])
 def test_critic_turns_are_counted_a1_1(turns):
     players, _ = image_players()
@@ -72,6 +74,7 @@ def test_critic_turns_are_counted_a1_1(turns):
     assert int(state.step) == 2
 
 
+@pytest.mark.slow
 def test_a_round_equals_its_turns_one_after_the_other():
     players, _ = image_players(optax.sgd(0.1))
     made, state = start(players, schedule=(("disc", 3), ("gen", 1)))
@@ -197,6 +200,7 @@ def test_inference_changes_nothing_and_repeats_itself():
     np.testing.assert_allclose(images[:2], made.infer(state, z[:2]), atol=1e-6)  # no batch statistics at inference
 
 
+@pytest.mark.slow
 def test_transform_is_applied_once_a_turn_and_not_advanced_by_a_look():
     players, _ = image_players(optimizer=optax.sgd(0.0))
     made, state = start(players)
@@ -241,6 +245,7 @@ COUPLED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pair", COUPLED)
 @pytest.mark.parametrize("name", ["disc", "gen"])
 def test_accumulated_gradients_are_those_of_the_large_batch_a10_2(pair, name):
@@ -267,6 +272,7 @@ def test_accumulated_gradients_are_those_of_the_large_batch_a10_2(pair, name):
         np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-5 * largest)
 
 
+@pytest.mark.slow
 def test_accumulation_needs_the_memory_of_a_part_a10_2():
     shape, z = (32, 32, 3), jnp.zeros((1, 3))
     gen, critic = from_linen(mlp.Generator(shape, (8,))), from_linen(resnet.Discriminator(8, (True, True, False)))
@@ -285,6 +291,7 @@ def test_accumulation_needs_the_memory_of_a_part_a10_2():
     assert temporary(8) < temporary(64) / 3
 
 
+@pytest.mark.slow
 def test_accumulation_normalises_each_part_over_all_devices_a10_2():
     """Two rows at a time on two devices are four at a time on one that has the same parts."""
     order = jnp.array([0, 1, 4, 5, 2, 3, 6, 7])

@@ -261,6 +261,7 @@ def train(name, mode, devices, rounds=4):
 RING = data.load("ring")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GAMES)
 @pytest.mark.parametrize("mode, devices", [("shard_map", 4), ("pmap", 2)])
 def test_labelled_games_are_the_same_on_several_devices(name, mode, devices):

@@ -129,6 +129,7 @@ def test_names_of_parameters_stay():
     assert paths(dcgan.Discriminator((4, 8)), jnp.zeros((1, 8, 8, 1))) == convs | norm("BatchNorm_0") | {"Dense_0/kernel"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("net", ["gen", "disc"])
 def test_rematerialised_blocks_change_nothing_but_memory(net):
     """Parameters keep their names, and values, statistics and gradients their numbers."""

@@ -110,6 +110,7 @@ def test_attention_vector_a10_1():
     np.testing.assert_allclose(x + 0.5 * attention.attend(x @ query, x @ key, x @ value), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_self_attention_is_the_identity_at_the_start_a10_1():
     x = jax.random.normal(KEYS[1], (2, 6, 4, 16))
     y, variables = jax.jit(attention.SelfAttention().init_with_output)(KEYS[0], x)
@@ -124,6 +125,7 @@ def count_leaves(params):
     return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(6, 4, 16), (5, 7, 3)])
 def test_self_attention_pixel_by_pixel_a10_1(shape):
     """Against loops in float64: queries of every pixel, keys and values the largest of 2x2, weights that add up to one."""
@@ -265,6 +267,7 @@ def test_any_image_size(kind, shape):
     assert shapes(auxiliary, jnp.zeros((6, *shape))) == ((6,), (6, 3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["resnet", "biggan"])
 def test_outputs_depend_on_labels(kind):
     gen, disc = (from_linen(module) for module in small(kind))
@@ -276,6 +279,7 @@ def test_outputs_depend_on_labels(kind):
         assert np.abs(one - two).reshape(6, -1).max(1).min() > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["resnet", "biggan"])
 def test_rematerialised_conditional_blocks_change_nothing_but_memory(kind):
     module, x = small(kind)[0], jax.random.normal(KEYS[1], (6, 9))
@@ -294,6 +298,7 @@ def test_rematerialised_conditional_blocks_change_nothing_but_memory(kind):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), *results)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["resnet", "biggan", "vit"])
 def test_conditional_networks_compute_in_bfloat16(kind):
     gen, disc = small(kind)

@@ -130,6 +130,7 @@ def test_a_function_without_convolutions_is_called_as_it_is():
     assert accelerate(lambda x: x + 1)(np.ones(2, np.float32)).tolist() == [2, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("train", [False, True])
 def test_a_network_of_flax_layers(train):
     """With statistics, dropout and derivatives; grouped convolutions stay."""
@@ -158,6 +159,7 @@ def test_a_network_of_flax_layers(train):
     np.testing.assert_allclose(half, network.apply(*network.init(KEYS[1], x), x, train=False)[0], atol=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", [True, False])
 def test_on_several_devices(check):
     network, x = from_linen(Net()), jax.random.normal(KEYS[0], (8, 8, 8, 3))

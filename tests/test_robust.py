@@ -283,6 +283,7 @@ def test_variants_trace_at_full_size_under_shard_map(name):
     assert shape == ((5, 8, 8, 1) if name == "advgan" else (5, 10))
 
 
+@pytest.mark.slow
 def test_what_the_loop_is_given_of_a_classifier():
     """Logits of held-out images in their order, a probe whose first score decides, and a picture of guesses."""
     experiment = made("madry", width=4)

@@ -90,6 +90,7 @@ def test_sample(trained, tmp_path, monkeypatch, flags, shape):
         assert np.asarray(Image.open(out)).std() > 0
 
 
+@pytest.mark.slow
 def test_a_run_continues_with_more_steps_and_refuses_another_config(trained, tmp_path, capsys):
     workdir = tmp_path / "copy"
     flags = [*TINY, "--eval_every=2", "--checkpoint_every=2", f"--workdir={workdir}"]
@@ -246,6 +247,7 @@ def test_settings_that_do_not_go_together_are_one_line(words, says, capsys):
     assert end.value.code == 2 and says in error and error.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [

@@ -91,6 +91,7 @@ def test_truncation_redraws_latents_and_leaves_labels_b4b(given, threshold, std,
     np.testing.assert_array_equal(same, labels)
 
 
+@pytest.mark.slow
 def test_standing_statistics_are_of_the_inputs_that_are_drawn(found, tmp_path, capsys):
     """An untrained generator's averages are 0 and 1, which fit nothing it computes; perceptrons have none."""
 

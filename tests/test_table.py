@@ -9,6 +9,7 @@ from experiments import table
 SHORT = ["--table=ring", "--only=PacGAN", "--seeds=2", "--steps=3"]
 
 
+@pytest.mark.slow
 def test_a_table_trains_its_rows_once_and_measures_every_seed(tmp_path, capfd, monkeypatch):
     monkeypatch.setitem(table.METHODS, "PacGAN2", "pacgan" + " --packing=2" * 20)  # as many flags as no directory has a name for
     (tmp_path / "ring.json").write_text(json.dumps({"dataset": "another", "rows": [{"method": next(iter(table.METHODS))}]}))

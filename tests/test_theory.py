@@ -74,6 +74,7 @@ def test_every_figure_has_a_title_and_is_made_by_make(name):
 # The claims
 
 
+@pytest.mark.slow
 def test_the_density_game_is_drawn_at_its_moments_a1_4():
     figure, numbers = density.make(moments=(0, 50, 100, 150))
     assert [axes.get_title() for axes in figure.axes] == [f"after {moment} rounds" for moment in (0, 50, 100, 150)]
@@ -117,6 +118,7 @@ def test_orbits_follow_their_closed_forms_a2_4():
     assert numbers["Dirac-GAN, alternating, R1"]["radius after 500 rounds"] < 3e-6
 
 
+@pytest.mark.slow
 def test_jsd_saturates_a2_5():
     """B2, and what trained critics say of the same laws."""
     _, numbers = saturation.make(rounds=300)
@@ -138,6 +140,7 @@ def test_jsd_saturates_a2_5():
     assert numbers["d = 1.0"]["accuracy of the trained critic"] > 0.999
 
 
+@pytest.mark.slow
 def test_a_critic_learns_samples_by_heart_a2_6():
     _, numbers = memorising.make()
     assert numbers["accuracy on the sample trained on"] > 0.99
@@ -160,6 +163,7 @@ def test_f_distances_of_samples_come_closer_with_their_size_a2_7():
     assert abs(numbers["phi = log, small net: one law and itself"]) < 1e-3
 
 
+@pytest.mark.slow
 def test_conjugates_are_envelopes_of_lines_and_convex_a3_2():
     _, numbers = conjugates.make()
     assert set(numbers) == set(conjugates.RANGES)

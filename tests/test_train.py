@@ -61,6 +61,7 @@ def whole(tmp_path_factory):
     return workdir, run(workdir, 7)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_is_the_same_run(whole, tmp_path):
     run(tmp_path, 4)
     resumed = run(tmp_path, 7)

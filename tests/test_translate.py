@@ -97,6 +97,7 @@ def test_any_size(height, width):
     assert image.shape == (2, height, width, 2)
 
 
+@pytest.mark.slow
 def test_a_padded_image_is_translated_as_one_that_ends_in_its_border_pixels():
     unet = small_unet(dropped=0)
     source = jax.random.normal(KEYS[1], (2, 13, 10, 3))
@@ -284,6 +285,7 @@ def train(name, mode, devices, rounds=2):
     return jax.device_get((start, state, metrics))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GAMES)
 def test_every_game_trains(name):
     start, state, metrics = train(name, "jit", 1)

@@ -74,6 +74,7 @@ def refused(capsys, *words):
     return told
 
 
+@pytest.mark.slow
 def test_files_of_any_size_keep_it_and_folders_keep_their_order(unet, tmp_path, capsys):
     sizes = {"in/a.png": (8, 8), "in/deep/b.jpg": (33, 20), "in/c.bmp": (1, 1), "d.webp": (5, 40)}
     for name, (height, width) in sizes.items():

@@ -80,6 +80,7 @@ def test_each_past_has_several_futures_by_the_noise():
     np.testing.assert_array_equal(joined, jax.jit(game.infer)(state, experiment.inputs(KEY, 80)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cfg", [VID2VID, FRAMEWISE])
 def test_noise_is_of_a_clip_or_of_each_frame(cfg):
     """Of one source that stands still, a clip is the same in every frame but the first, or other in each."""

@@ -76,6 +76,7 @@ def test_any_size(height, width):
     assert [leaf.shape for leaf in painted] == [(2, height, width, channels) for channels in (3, 2, 1)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("added", [False, True])
 def test_the_next_frame_depends_on_past_and_noise_a1_6(added):
     net = from_linen(video.NextFrame(3, (4, 6), added=added))
@@ -90,6 +91,7 @@ def test_the_next_frame_depends_on_past_and_noise_a1_6(added):
     assert alone.init(KEYS[0], past, noise[:, :0])  # a regressor has no noise
 
 
+@pytest.mark.slow
 def test_what_comes_from_outside_is_painted_anew():
     generator = video.FlowGenerator(1, (4, 4))
     before, sources, noise = jnp.ones((1, 6, 6, 1)), jnp.zeros((1, 2, 6, 6, 1)), jnp.zeros((1, 1))
@@ -184,6 +186,7 @@ def train(name, mode, devices, rounds=2):
     return jax.device_get((start, state, metrics))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GAMES)
 def test_every_game_trains(name):
     start, state, metrics = train(name, "jit", 1)
@@ -195,6 +198,7 @@ def test_every_game_trains(name):
         assert np.mean(jax.tree.leaves(moved)) > 0.6, player  # biases before a normalisation have no effect
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GAMES)
 def test_every_game_is_the_same_on_several_devices(name):
     """`shard_map` also refuses a state in which replicas might differ."""
@@ -202,6 +206,7 @@ def test_every_game_is_the_same_on_several_devices(name):
         np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_clips_without_a_flow_hold_it_by_the_frames_alone():
     (_, gen_loss), disc_start, gen_start = vid2vid(None)
     nets = {"disc": Net(*disc_start(KEYS[0])), "gen": Net(*gen_start(KEYS[0]))}
