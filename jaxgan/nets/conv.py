@@ -23,7 +23,7 @@ from jaxgan.nets.primitives import primitive, same_axes
 from jaxgan.types import Array
 
 _NHWC = ("NHWC", "HWIO", "NHWC")
-_SMALL = 2**22  # numbers that a product may have to be faster than a convolution, by measurement; a quarter in bfloat16
+_SMALL = 2**22  # numbers that a product may have to be faster than a convolution, by measurement
 _CACHED = 2**22  # numbers of a batch of images that oneDNN's kernel gradient takes at a time, by measurement
 _TILES, _MANY = 2**23, 64  # numbers that tiles may have, channels that they must, to be faster than a convolution, by measurement
 _FEW = 4  # channels for which a product is faster than a convolution
@@ -140,7 +140,8 @@ def _fast_image_gradient(dy, w, *, stride, padding, size):
     if _in_tiles((n, *size, c), w.shape, stride, padding, dy.dtype):
         x, dy = jax.ShapeDtypeStruct((n, *size, c), dy.dtype), lax.optimization_barrier(dy)  # else computed nine times
         return jax.linear_transpose(lambda x: _tiled(x, w, stride=stride, padding=padding), x)(dy)[0]
-    small = n * h * v * k * l * c <= _SMALL // (4 if dy.dtype == jnp.bfloat16 else 1)
+    limit = _SMALL // 4 if dy.dtype == jnp.bfloat16 and c > _FEW else _SMALL  # sums of rounded parts are slow, and coarse
+    small = n * h * v * k * l * c <= limit
     parts = (dy.reshape(-1, o) @ w.transpose(3, 0, 1, 2).reshape(o, -1)).reshape(n, h, v, k, l, c) if small else None
 
     def phase(row, column):
