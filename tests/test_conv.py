@@ -181,6 +181,14 @@ def test_forward_over_reverse_and_reverse_over_forward():
         np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize("dtype, channels, product", [("float32", 64, True), ("bfloat16", 64, False), ("bfloat16", 3, True)])
+def test_parts_rounded_to_bfloat16_are_not_added_up_where_they_are_many(dtype, channels, product):
+    """One product for all taps is slower there with AVX-512 BF16, and less exact, but for few channels."""
+    shape = lambda *sizes: jax.ShapeDtypeStruct(sizes, dtype)
+    up = jax.jit(conv.conv_up).lower(shape(2**22 // (8 * 8 * 16 * channels), 8, 8, 8), shape(4, 4, 8, channels)).as_text()
+    assert ("stablehlo.convolution" not in up) == product
+
+
 @pytest.mark.parametrize("channels", [(5, 6), (3, 5), (5, 3)])
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("cached", [2**22, 300])  # at 300, kernel gradients take a row or two at a time
