@@ -1,4 +1,4 @@
-"""What every test runs under: four fake CPU devices, quick compilation, no silent rank promotion, no display.
+"""What every test runs under: four fake CPU devices, quick compilation and a cache of it, no silent rank promotion, no display.
 
 Nearly all the time goes into compiling what runs once. LLVM is told not to optimise its share of it, which is the machine code
 of what XLA has rewritten and fused as ever; convolutions and products come from libraries.
