@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import re
 
 import jax
 import jax.numpy as jnp
@@ -179,6 +180,28 @@ def test_forward_over_reverse_and_reverse_over_forward():
     expected = forward_last(reference)
     for got in (forward_last(fast), reverse_last(fast)):
         np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("size", [(2, 2), (1, 1), (4, 4), (6, 2)])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_images_smaller_than_the_kernel(form, size, stride):
+    """They get their zeros beforehand, and of stride 1 so do their gradients: XLA is slow to add them as it convolves."""
+    x, w = draw(size, (5, 5))
+    ours = lambda x, w: conv.conv(x, w, stride, 2)
+    assert_same(ours, lambda x, w: plain(x, w, [(2, 2)] * 2, stride), x, w)
+    pads = re.findall(r"pad = (\[\[.*?\]\])", jax.jit(jax.value_and_grad(lambda x: jnp.sum(ours(x, w)))).lower(x).as_text())
+    assert pads and (stride == 2 or set(pads) == {"[[0, 0], [0, 0]]"})
+
+
+@pytest.mark.parametrize(
+    "channels, stride, size, product", [(64, 1, 2**19, True), (64, 1, 2**20, False), (64, 2, 2**22, True), (3, 1, 2**22, True)]
+)
+def test_gradients_by_small_images_are_products(channels, stride, size, product):
+    """Where they were measured to be faster: convolutions of stride 1 earlier, for which one does it."""
+    shape = lambda *sizes: jax.ShapeDtypeStruct(sizes, jnp.float32)
+    gradient = jax.jit(lambda dy, w: conv.conv_transpose(dy, w, stride, 1))
+    lowered = gradient.lower(shape(size // (8 * 8 * 16 * channels), 8, 8, 8), shape(4, 4, 8, channels)).as_text()
+    assert ("stablehlo.convolution" not in lowered) == product
 
 
 @pytest.mark.parametrize("dtype, channels, product", [("float32", 64, True), ("bfloat16", 64, False), ("bfloat16", 3, True)])

@@ -127,7 +127,7 @@ def _fast(x, w, *, stride, padding):
     if _in_tiles(x.shape, w.shape, stride, padding, x.dtype):
         return _tiled(x, w, stride=stride, padding=padding)
     if stride > 1 or w.shape[3] > _FEW or max(w.shape[:2]) <= padding or w.shape[0] != w.shape[1]:
-        return _plain(x, w, stride=stride, padding=padding)
+        return _within(x, w, stride, [(padding, padding)] * 2)
     k = w.shape[0]
     size = tuple(s + 2 * padding - k + 1 for s in x.shape[1:3])
     return _fast_image_gradient(x, lax.rev(w, (0, 1)).swapaxes(2, 3), stride=1, padding=k - 1 - padding, size=size)
@@ -140,7 +140,9 @@ def _fast_image_gradient(dy, w, *, stride, padding, size):
     if _in_tiles((n, *size, c), w.shape, stride, padding, dy.dtype):
         x, dy = jax.ShapeDtypeStruct((n, *size, c), dy.dtype), lax.optimization_barrier(dy)  # else computed nine times
         return jax.linear_transpose(lambda x: _tiled(x, w, stride=stride, padding=padding), x)(dy)[0]
-    limit = _SMALL // 4 if dy.dtype == jnp.bfloat16 and c > _FEW else _SMALL  # sums of rounded parts are slow, and coarse
+    limit = _SMALL
+    if c > _FEW:  # sums of rounded parts are slow, and coarse; of stride 1 there is one convolution, not one for each phase
+        limit //= (4 if dy.dtype == jnp.bfloat16 else 1) * (8 if stride == 1 else 1)
     small = n * h * v * k * l * c <= limit
     parts = (dy.reshape(-1, o) @ w.transpose(3, 0, 1, 2).reshape(o, -1)).reshape(n, h, v, k, l, c) if small else None
 
@@ -156,11 +158,19 @@ def _fast_image_gradient(dy, w, *, stride, padding, size):
         taps = lax.rev(w[row.taps.start :: stride, column.taps.start :: stride], (0, 1)).swapaxes(2, 3)
         taps = lax.optimization_barrier(taps)  # oneDNN refuses a kernel that is being reversed
         window = [(axis.shifts[-1][0], axis.shifts[0][1]) for axis in (row, column)]
-        return lax.conv_general_dilated(dy, taps, (1, 1), window, dimension_numbers=_NHWC)
+        return _within(dy, taps, 1, window)
 
     rows, columns = _phases(size[0], h, k, stride, padding), _phases(size[1], v, l, stride, padding)
     dx = jnp.stack([jnp.stack([phase(row, column) for column in columns], 3) for row in rows], 2)
     return dx.reshape(n, stride * rows[0].count, stride * columns[0].count, c)[:, : size[0], : size[1]]
+
+
+def _within(x, w, stride, window):
+    """Convolves; an image smaller than the kernel gets its zeros beforehand, for XLA runs it ten times slower without."""
+    if min(x.shape[1:3]) < max(w.shape[:2]):
+        zeros = ((0, 0, 0), *((*ends, 0) for ends in window), (0, 0, 0))
+        x, window = lax.optimization_barrier(lax.pad(x, jnp.zeros((), x.dtype), zeros)), "VALID"
+    return lax.conv_general_dilated(x, w, (stride, stride), window, dimension_numbers=_NHWC)
 
 
 class _Phase(NamedTuple):
