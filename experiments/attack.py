@@ -273,11 +273,8 @@ def transferred(request: Request, models: list[Model], x, labels, classes: int, 
     member = found["pgd" if request.attack == "suite" else request.attack]
 
     def program(states, x, labels, keys):
-        raised, hits = (
-            [lambda z, m=m, own=own, of=of: of(m.infer(own, z), labels) for m, own in zip(models, states)]
-            for of in (member.objective, attacks.misclassified)
-        )
-        return attacks.transfer(member.attack, raised, hits, x, keys)
+        own = [functools.partial(model.infer, state) for model, state in zip(models, states)]
+        return attacks.transfer(member.attack, [attacks.untargeted(m, labels, member.objective) for m in own], x, keys)
 
     keys, run = jax.random.split(key, len(x)), compiled(request, program)
     states = [model.state for model in models]

@@ -14,7 +14,23 @@ from specimens import complaint
 from truth import waves
 
 from jaxgan import attacks, games, objectives, parallel
-from jaxgan.attacks import UNBOUNDED, apgd, cross_entropy, fgsm, l1, l2, linf, misclassified, nes, pgd, restarts, square
+from jaxgan.attacks import (
+    UNBOUNDED,
+    Aim,
+    apgd,
+    cross_entropy,
+    fgsm,
+    l1,
+    l2,
+    linf,
+    misclassified,
+    nes,
+    pgd,
+    restarts,
+    square,
+    targeted,
+    untargeted,
+)
 from jaxgan.attacks.gradient import checkpoints
 from jaxgan.nets import mlp
 from jaxgan.networks import from_linen
@@ -54,9 +70,9 @@ def robust(classify, labels, z):
     return [float(right), float(jnp.mean(cross_entropy(logits, labels))), float(jnp.sum(z))]
 
 
-def run(attack, loss, x, *success):
+def run(attack, loss, x):
     """Attacks in one program; eager operations would each be compiled."""
-    return jax.jit(lambda x: attack(loss, x, KEY, *success))(x)
+    return jax.jit(lambda x: attack(loss, x, KEY))(x)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +226,7 @@ def test_apgd_halves_its_step_where_the_loss_is_a_narrow_peak():
 def problem():
     classify, x, labels = relu_mlp()
     x = x.astype(jnp.float32)
-    return classify, x, labels, lambda z: cross_entropy(classify(z), labels), lambda z: misclassified(classify(z), labels)
+    return classify, x, labels, untargeted(classify, labels)
 
 
 EPS = 0.05
@@ -226,30 +242,86 @@ ATTACKS = {
 }
 
 
-@pytest.mark.parametrize("name", ATTACKS)
-def test_contract(name):
-    """Raises the loss, sees each example and its key alone, leaves successes as they are; jitted."""
-    classify, x, labels, loss, success = problem()
+@pytest.fixture
+def in_parts(monkeypatch):
+    """Batches of these tests are worked on in parts of eight."""
+    monkeypatch.setattr(attacks.protocol, "LEAST", 4)
 
-    @jax.jit
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_contract(name, in_parts):
+    """Raises the loss, sees each example and its key alone, leaves successes as they are; jitted."""
+    classify, x, labels, aim = problem()
+
+    @partial(jax.jit, static_argnums=3)
     def attack(x, labels, keys, stop):
-        failed = lambda z: stop & misclassified(classify(z), labels)
-        return ATTACKS[name](lambda z: cross_entropy(classify(z), labels), x, keys, failed)
+        aim = untargeted(classify, labels)
+        return ATTACKS[name](aim if stop else aim.loss, x, keys)
 
     keys = jax.random.split(KEY, 64)
     z = attack(x, labels, keys, False)
-    assert z.dtype == x.dtype and z.shape == x.shape and jnp.mean(loss(z)) > jnp.mean(loss(x)) + 1e-3
+    assert z.dtype == x.dtype and z.shape == x.shape and jnp.mean(aim.loss(z)) > jnp.mean(aim.loss(x)) + 1e-3
     np.testing.assert_allclose(attack(x[::-1], labels[::-1], keys[::-1], False)[::-1], z, atol=1e-5)
-    fooled = np.asarray(success(z))
+    fooled = np.asarray(aim.success(z))
     np.testing.assert_array_equal(attack(z, labels, keys, True)[fooled], z[fooled])
-    assert np.mean(success(attack(x, labels, keys, True))) >= fooled.mean() > 0.1
+    stopped = attack(x, labels, keys, True)
+    assert np.mean(aim.success(stopped)) >= fooled.mean() > 0.1
+    np.testing.assert_allclose(attack(x[::-1], labels[::-1], keys[::-1], True)[::-1], stopped, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["pgd", "restarts", "apgd", "nes", "square"])
+@pytest.mark.parametrize("count", [64, 61, 3])
+def test_what_is_found_does_not_depend_on_parts(name, count, in_parts, monkeypatch):
+    """Those still at it move up as others are done, and all go back to their places."""
+    classify, x, labels, _ = problem()
+    x, labels, keys = x[:count], labels[:count], jax.random.split(KEY, count)
+    found = []
+    for least in (4, 64):
+        monkeypatch.setattr(attacks.protocol, "LEAST", least)
+        found.append(jax.jit(lambda x, labels, keys: ATTACKS[name](untargeted(classify, labels), x, keys))(x, labels, keys))
+    np.testing.assert_allclose(*found, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["pgd", "apgd", "square"])
+def test_an_example_costs_nothing_once_it_has_succeeded(name, in_parts):
+    """The model is asked about parts of eight, as many as there are examples left."""
+    classify, x, labels, aim = problem()
+    asked = []
+
+    def judge(z, labels):
+        jax.debug.callback(lambda done: asked.append(len(done)), done := misclassified(classify(z), labels))
+        return cross_entropy(classify(z), labels), done
+
+    def counted(aim):
+        asked.clear()
+        z = run(ATTACKS[name], aim, x)
+        jax.effects_barrier()
+        return z, sum(asked)
+
+    z, spent = counted(Aim(judge, (labels,)))
+    whole, all_of_it = counted(Aim(lambda z: judge(z, labels), divisible=False))
+    np.testing.assert_allclose(z, whole, atol=1e-6)
+    assert np.mean(aim.success(z)) > 0.2 and spent < 0.9 * all_of_it
+    _, nothing = counted(Aim(judge, (labels,)).sparing(jnp.ones_like(labels, bool)))
+    assert nothing <= 3 * len(x)
+
+
+def test_a_targeted_attack_stops_at_its_target():
+    classify, x, labels, _ = problem()
+    aim = targeted(classify, (labels + 1) % 3)
+    z = run(pgd(linf(0.2, UNIT), 20), aim, x)
+    hit = np.asarray(jnp.argmax(classify(z), axis=1) == (labels + 1) % 3)
+    assert hit.mean() > 0.7
+    np.testing.assert_array_equal(hit, aim.success(z))
+    np.testing.assert_array_equal(run(pgd(linf(0.2, UNIT), 20), aim, z)[hit], z[hit])
+    np.testing.assert_allclose(aim.loss(z), -cross_entropy(classify(z), (labels + 1) % 3))
 
 
 @pytest.mark.parametrize("name", ["pgd", "apgd"])
-def test_attacks_can_be_vmapped(name):
+def test_attacks_can_be_vmapped(name, in_parts):
     """Side by side over halves of a batch, as over models or radii."""
-    classify, x, labels, _, _ = problem()
-    attack = lambda x, labels, keys: ATTACKS[name](lambda z: cross_entropy(classify(z), labels), x, keys)
+    classify, x, labels, _ = problem()
+    attack = lambda x, labels, keys: ATTACKS[name](untargeted(classify, labels), x, keys)
     keys = jax.random.split(KEY, 64)
     halves = jax.jit(jax.vmap(attack))(x.reshape(2, 32, 10), labels.reshape(2, 32), keys.reshape(2, 32))
     np.testing.assert_allclose(halves.reshape(64, 10), jax.jit(attack)(x, labels, keys), atol=1e-5)
@@ -263,40 +335,44 @@ def test_an_examples_key_does_not_depend_on_how_many_come_with_it():
 
 def test_early_freeze_keeps_the_first_success():
     """With one key and one step size more steps go on where fewer stopped: what had succeeded stays bit for bit."""
-    _, x, _, loss, success = problem()
-    few, many = (run(pgd(linf(0.1, UNIT), steps, 0.05), loss, x, success) for steps in (5, 40))
-    done = np.asarray(success(few))
+    _, x, _, aim = problem()
+    few, many = (run(pgd(linf(0.1, UNIT), steps, 0.05), aim, x) for steps in (5, 40))
+    done = np.asarray(aim.success(few))
     assert 0.1 < done.mean() < 0.9
     np.testing.assert_array_equal(few[done], many[done])
-    assert np.mean(success(many)) > done.mean()
+    assert np.mean(aim.success(many)) > done.mean()
 
 
 def test_a_loss_is_traced_a_fixed_number_of_times_however_many_steps():
     """PGD compiles once: neither steps nor restarts are unrolled."""
-    _, x, _, loss, _ = problem()
+    _, x, labels, (judge, *_) = problem()
 
     def traces(steps, count):
         calls = []
         attack = restarts(pgd(linf(0.1, UNIT), steps), count)
-        jax.eval_shape(lambda x: attack(lambda z: calls.append(0) or loss(z), x, KEY), x)
+        jax.eval_shape(lambda x: attack(Aim(lambda *each: calls.append(0) or judge(*each), (labels,)), x, KEY), x)
         return len(calls)
 
     assert traces(2, 2) == traces(50, 9)
 
 
 def test_restarts_keep_the_worst_of_each_example():
-    _, x, _, loss, success = problem()
-    attack = pgd(linf(0.1, UNIT), 2)
-    tempting = lambda z: loss(z) - 100.0 * success(z)  # a loss that speaks against what is sought
-    once, often = (run(restarts(attack, count), tempting, x, success) for count in (1, 6))
+    _, x, labels, aim = problem()
+    attack, (loss, success) = pgd(linf(0.1, UNIT), 2), (aim.loss, aim.success)
+
+    def tempting(z, labels):  # a loss that speaks against what is sought
+        value, done = aim.judge(z, labels)
+        return value - 100.0 * done, done
+
+    once, often = (run(restarts(attack, count), Aim(tempting, (labels,)), x) for count in (1, 6))
     assert jnp.mean(success(often)) > jnp.mean(success(once))
     neither = np.asarray(~success(often))
     assert (loss(often)[neither] > loss(once)[neither] - 1e-6).all() and jnp.mean((loss(often) - loss(once))[neither]) > 1e-4
 
 
 def test_eps_may_be_traced_to_draw_a_curve():
-    _, x, _, loss, _ = problem()
-    curve = jax.jit(jax.vmap(lambda eps: jnp.mean(loss(pgd(linf(eps, UNIT), 10, random_start=False)(loss, x, KEY)))))
+    _, x, _, aim = problem()
+    curve = jax.jit(jax.vmap(lambda eps: jnp.mean(aim.loss(pgd(linf(eps, UNIT), 10, random_start=False)(aim.loss, x, KEY)))))
     expected = [B7[eps][1][1] for eps in (0.02, 0.05, 0.1, 0.2)]
     np.testing.assert_allclose(curve(jnp.array([0.02, 0.05, 0.1, 0.2])), expected, rtol=1e-4)
 
@@ -342,16 +418,14 @@ def test_a_critic_can_be_attacked_as_a_generators_loss_does():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["restarts", "apgd", "square"])
-def test_devices_attack_their_own_examples_with_the_same_outcome(name):
+def test_devices_attack_their_own_examples_with_the_same_outcome(name, in_parts):
     """In `shard_map`, with one key an example from `parallel.draw`."""
-    _, x, labels, _, _ = problem()
-    classify = relu_mlp()[0]
+    classify, x, labels, _ = problem()
     plan, split = parallel.make_plan("shard_map", 4), PartitionSpec(parallel.AXIS)
 
     def attack(axis_name, x, labels):
         keys = parallel.draw(jax.random.split, axis_name)(KEY, len(x))
-        success = lambda z: misclassified(classify(z), labels)
-        return ATTACKS[name](lambda z: cross_entropy(classify(z), labels), x, keys, success)
+        return ATTACKS[name](untargeted(classify, labels), x, keys)
 
     spread = jax.shard_map(partial(attack, parallel.AXIS), mesh=plan.mesh, in_specs=(split, split), out_specs=split)
     np.testing.assert_allclose(jax.jit(spread)(x, labels), attack(None, x, labels), atol=1e-5)
@@ -368,7 +442,9 @@ GOOD = {"loss": lambda z: jnp.sum(z, axis=1), "x": jnp.full((4, 3), 0.5), "key":
         ({"x": np.ones((4, 3), np.uint8)}, "floating-point examples [batch, ...], not uint8[4, 3]"),
         ({"x": jnp.ones(4)}, "floating-point examples"),
         ({"loss": jnp.sum}, "the loss must give one value an example, [4], not an array of shape []"),
-        ({"success": lambda z: z > 0}, "the success must give one value an example"),
+        ({"loss": Aim(lambda z: (z[:, 0], z > 0))}, "the success must give one value an example"),
+        ({"loss": Aim(lambda z: z[:, 0])}, "judges examples by a pair, (loss [batch], success bool [batch])"),
+        ({"loss": untargeted(lambda z: z, jnp.zeros(3, int))}, "belongs to examples, [4, ...], and has no shape [3]"),
         ({"key": jax.random.split(KEY, 3)}, "or 4 such keys"),
         ({"key": jnp.zeros(2, jnp.uint32)}, "take jax.random.key(seed)"),
         ({"loss": lambda z: cross_entropy(z, jnp.zeros((4, 1), int))}, "integer labels [batch]"),

@@ -38,8 +38,8 @@ loss = lambda z: cross_entropy(classify(z), Y)
 failed = lambda z: misclassified(classify(z), Y)
 
 
-def run(attack, loss, x, *success):
-    return jax.jit(lambda x: attack(loss, x, KEY, *success))(x)
+def run(attack, loss, x):
+    return jax.jit(lambda x: attack(loss, x, KEY))(x)
 
 
 class Opaque:
@@ -83,7 +83,8 @@ def test_a_grid_prefers_a_success_to_a_higher_loss():
     model, x = Opaque(), IMAGES[-200:]
     contrary = lambda z: np.where(model.failed(z), -1.0, 1.0)
     grid = rotations((-20, 20), (0,))
-    assert model.failed(spatial(grid)(contrary, x, KEY, model.failed)).mean() > model.failed(x).mean() + 0.1
+    aim = attacks.Aim(lambda z: (contrary(z), model.failed(z)))
+    assert model.failed(spatial(grid)(aim, x, KEY)).mean() > model.failed(x).mean() + 0.1
     np.testing.assert_array_equal(
         model.failed(spatial(grid)(contrary, x, KEY)), model.failed(x) & model.failed(grid[0](x)) & model.failed(grid[1](x))
     )
@@ -155,11 +156,10 @@ def test_square_takes_what_is_better_and_nothing_else():
 def test_attacks_transfer_better_than_noise_a11_3():
     """Two classifiers of disjoint digits: source in rows, target in columns; noise of the same eps does little."""
     models = [partial(linear, jnp.array(ridge(rows))) for rows in (slice(0, 800), slice(800, 1597))]
-    losses = [lambda z, model=model: cross_entropy(model(z), Y) for model in models]
-    fooled = [lambda z, model=model: misclassified(model(z), Y) for model in models]
-    matrix = np.asarray(jax.jit(lambda x: attacks.transfer(pgd(linf(0.1, UNIT), 10), losses, fooled, x, KEY))(X))
+    aims = [attacks.untargeted(model, Y) for model in models]
+    matrix = np.asarray(jax.jit(lambda x: attacks.transfer(pgd(linf(0.1, UNIT), 10), aims, x, KEY))(X))
     noise = jnp.clip(X + 0.1 * jax.random.rademacher(KEY, X.shape, X.dtype), 0, 1)
-    by_noise = np.array([jnp.mean(fool(noise)) for fool in fooled])
+    by_noise = np.array([jnp.mean(aim.success(noise)) for aim in aims])
     assert matrix.shape == (2, 2) and (np.diag(matrix) >= matrix.max(axis=0)).all()
     assert matrix[0, 1] > by_noise[1] + 0.15 and matrix[1, 0] > by_noise[0] + 0.15
 

@@ -182,9 +182,7 @@ def test_attacks_on_a_network_of_flax_layers(make):
     module, x, labels = Net(), jax.random.uniform(KEYS[0], (4, 8, 8, 3)), jnp.arange(4) % 3
     variables, attack = module.init(KEYS[1], x, False), make(attacks.linf(0.1, box=(0, 1)), 3)
     classify = lambda z: module.apply(variables, z, False)
-    find = lambda x, key: attack(
-        lambda z: attacks.cross_entropy(classify(z), labels), x, key, lambda z: attacks.misclassified(classify(z), labels)
-    )
+    find = lambda x, key: attack(attacks.untargeted(classify, labels), x, key)
     assert left(find, x, KEYS[2]) <= 3  # whether there is anything to do is asked once, forward
     x_adv = jax.jit(find)(x, KEYS[2])
     assert 0 < np.abs(x_adv - x).max() <= 0.1 * (1 + 1e-6)

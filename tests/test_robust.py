@@ -29,7 +29,7 @@ LINEAR = Network(lambda key, x: (jnp.zeros((2, 2)), {}), lambda w, stats, x, tra
 BALL = attacks.linf(0.5, UNBOUNDED)
 
 
-def to_adv(loss, x, key, success=attacks.never):
+def to_adv(loss, x, key):
     """An attack that knows the answer."""
     return ADV
 
@@ -105,9 +105,9 @@ def test_trades_starts_close_by_and_raises_the_divergence_e26():
     x = CLEAN[:, :2]
     seen = []
 
-    def spy(loss, x, key, success=attacks.never):
+    def spy(loss, x, key):
         seen.append((robust.near(BALL, 1e-3).random_point(key[0], x[0]) - x[0], loss(x), loss(x + 0.3)))
-        return attacks.pgd(robust.near(BALL, 1e-3), 10)(loss, x, key, success)
+        return attacks.pgd(robust.near(BALL, 1e-3), 10)(loss, x, key)
 
     weights = Net(jnp.array(waves((2, 2), 0.7), jnp.float32), {})
     for label in (jnp.array([0, 1, 0, 1]), jnp.array([1, 1, 1, 1])):

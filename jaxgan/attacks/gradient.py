@@ -15,15 +15,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.attacks.protocol import Attack, Score, never, over, positive, prepare, where
+from jaxgan.attacks.protocol import Aim, Attack, march, over, positive, prepare, where
 from jaxgan.attacks.sets import PerturbationSet
 from jaxgan.nets.rewrite import accelerate
 from jaxgan.types import Array, UserError
 
 
-def slope(loss: Score):
-    """Makes `z -> d loss / d z` `[batch, ...]` of a loss that takes each example by itself."""
-    return jax.grad(accelerate(lambda z: jnp.sum(loss(z))))
+def looking(aim: Aim):
+    """Makes `(z, given) -> (loss [batch], d loss / d z [batch, ...], success [batch])`, each example by itself."""
+    judge = accelerate(aim.judge)
+
+    def look(z, given):
+        value, pull, done = jax.vjp(lambda z: judge(z, *given), z, has_aux=True)
+        return value, pull(jnp.ones_like(value))[0], done
+
+    return look
 
 
 def fgsm(allowed: PerturbationSet) -> Attack:
@@ -36,9 +42,10 @@ def fgsm(allowed: PerturbationSet) -> Attack:
         Goodfellow et al., 2015, section 4 (https://arxiv.org/abs/1412.6572).
     """
 
-    def attack(loss, x, key, success=never):
-        x, _ = prepare(allowed, loss, x, key, success)
-        return where(success(x), x, jax.vmap(allowed.linear_maximiser)(slope(loss)(x), x))
+    def attack(loss, x, key):
+        aim, x, _ = prepare(allowed, loss, x, key)
+        _, slope, done = looking(aim)(x, aim.given)
+        return where(done, x, jax.vmap(allowed.linear_maximiser)(slope, x))
 
     return attack
 
@@ -51,8 +58,6 @@ def pgd(
     random_start: bool = True,
 ) -> Attack:
     """Climbs the loss by steepest steps, each projected back into the set. The last iterate is the answer.
-
-    Where `success` is given, an example stays as it is from the first success on, at once if it needs no attack.
 
     Args:
         allowed: the set.
@@ -69,30 +74,31 @@ def pgd(
     if not 0 < length < math.inf or not 0 <= momentum < 1:
         raise UserError(f"a step must be positive and momentum in [0, 1), not {length} and {momentum}")
 
-    def attack(loss, x, key, success=never):
-        x, keys = prepare(allowed, loss, x, key, success)
+    def attack(loss, x, key):
+        aim, x, keys = prepare(allowed, loss, x, key)
         start = jax.vmap(allowed.random_point)(keys, x) if random_start else x
-        gradient = slope(loss)
-        return ascend(allowed, lambda z, i: gradient(z), x, start, accelerate(success), steps, length, momentum)
+        look = looking(aim)
+        return ascend(allowed, aim, lambda z, keys, given, i: look(z, given)[1:], x, start, keys, steps, length, momentum)
 
     return attack
 
 
-def ascend(allowed, gradient, x: Array, start: Array, success, steps: int, length: float, momentum=0.0) -> Array:
-    """Takes projected steps along `gradient(z, i)` from `start`, for the i-th step; those who succeed stand still."""
+def ascend(allowed, aim: Aim, look, x: Array, start: Array, keys: Array, steps: int, length: float, momentum=0.0) -> Array:
+    """Takes projected steps from `start` by `look(z, keys, given, i) -> (slope, success)`; those who succeed stand still."""
     project, stride = jax.vmap(allowed.project), jax.vmap(allowed.stride)
     axes = tuple(range(1, x.ndim))
 
-    def climb(carried, i):
-        z, velocity = carried
-        g = gradient(z, i)
-        size = jnp.sum(jnp.abs(g), axis=axes, keepdims=True)
-        velocity = momentum * velocity + g / jnp.where(size > 0, size, 1)
-        return (where(success(z), z, project(z + length * stride(velocity), x)), velocity), None
+    def climb(state, done, own, i):
+        (z, velocity), (x, keys, given) = state, own
+        slope, succeeds = look(z, keys, given, i)
+        size = jnp.sum(jnp.abs(slope), axis=axes, keepdims=True)
+        velocity = momentum * velocity + slope / jnp.where(size > 0, size, 1)
+        done |= succeeds
+        return (where(done, z, project(z + length * stride(velocity), x)), velocity), done
 
-    carried = (where(success(x), x, start), jnp.zeros_like(x))
-    (z, _), _ = jax.lax.scan(climb, carried, jnp.arange(steps))
-    return z
+    done = aim.success(x)
+    state, own = (where(done, x, start), jnp.zeros_like(x)), (x, keys, aim.given)
+    return march(climb, state, done, own, jnp.arange(steps), aim.divisible)[0]
 
 
 def apgd(allowed: PerturbationSet, steps: int = 100, random_start: bool = True) -> Attack:
@@ -113,47 +119,42 @@ def apgd(allowed: PerturbationSet, steps: int = 100, random_start: bool = True) 
     looks_back = dict(checkpoints(positive("steps", steps)))
     spans = np.array([looks_back.get(i, 0) for i in range(1, steps + 1)])  # steps since the last checkpoint; 0 at none
 
-    def attack(loss, x, key, success=never):
-        x, keys = prepare(allowed, loss, x, key, success)
-        project, stride = jax.vmap(allowed.project), jax.vmap(allowed.stride)
-        score, succeeds = accelerate(loss), accelerate(success)
+    def attack(loss, x, key):
+        aim, x, keys = prepare(allowed, loss, x, key)
+        project, stride, look = jax.vmap(allowed.project), jax.vmap(allowed.stride), looking(aim)
 
-        def look(z):
-            value, pull = jax.vjp(score, z)
-            return Point(z, value, pull(jnp.ones_like(value))[0], succeeds(z))
-
-        def climb(carried, at):
-            here, before, best, length, rises, (old_length, old_value) = carried
-            i, span = at
+        def climb(state, done, own, at):
+            (here, before, best, length, rises, (old_length, old_value)), (x, given), (i, span) = state, own, at
             ahead = project(here.z + over(length, x) * stride(here.slope), x)
             share = jnp.where(i == 0, 1, 0.75).astype(x.dtype)  # alpha in the paper; there is no inertia yet at first
-            step = share * (ahead - here.z) + (1 - share) * (here.z - before)
-            there = choose(here.done, here, look(project(here.z + step, x)))
+            z = project(here.z + share * (ahead - here.z) + (1 - share) * (here.z - before), x)
+            value, slope, succeeds = look(z, given)
+            there = choose(done, here, Point(z, value, slope))
             rises += there.value > here.value
-            best = choose(there.done | (there.value > best.value), there, best)
+            best = choose(done | succeeds | (there.value > best.value), there, best)
             stalled = (rises < 0.75 * span) | ((old_length == length) & (old_value == best.value))
             back, checked = (span > 0) & stalled, jnp.broadcast_to(span > 0, stalled.shape)
             mark = choose(checked, (length, best.value), (old_length, old_value))
             length = jnp.where(back, length / 2, length)
-            return (choose(back, best, there), here.z, best, length, jnp.where(checked, 0, rises), mark), None
+            return (choose(back, best, there), here.z, best, length, jnp.where(checked, 0, rises), mark), done | succeeds
 
         start = jax.vmap(allowed.random_point)(keys, x) if random_start else x
-        first = look(where(success(x), x, start))
-        length, rises = jnp.full_like(first.value, 2), jnp.zeros_like(first.value, jnp.int32)
-        carried = (first, first.z, first, length, rises, (length, first.value))
-        (_, _, best, *_), _ = jax.lax.scan(climb, carried, (jnp.arange(steps), spans))
+        start = where(aim.success(x), x, start)
+        value, slope, done = look(start, aim.given)
+        first, length, rises = Point(start, value, slope), jnp.full_like(value, 2), jnp.zeros_like(value, jnp.int32)
+        state = (first, start, first, length, rises, (length, value))
+        _, _, best, *_ = march(climb, state, done, (x, aim.given), (jnp.arange(steps), spans), aim.divisible)
         return best.z
 
     return attack
 
 
 class Point(NamedTuple):
-    """Where an ascent stands: points `[batch, ...]`, their loss and its slope, and whether they have succeeded."""
+    """Where an ascent stands: points `[batch, ...]`, their loss and its slope."""
 
     z: Array
     value: Array
     slope: Array
-    done: Array
 
 
 def choose(chosen: Array, then, other):

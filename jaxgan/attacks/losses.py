@@ -1,11 +1,14 @@
 """What attacks raise, per example: functions of logits `[batch, classes]` and labels `[batch]`.
 
-An attack is aimed at a class by the loss: `lambda z: -cross_entropy(classify(z), target)`.
+`untargeted` and `targeted` make aims of them, which attacks also know the success of.
 """
+
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
+from jaxgan.attacks.protocol import Aim, Classifier
 from jaxgan.types import Array, UserError
 
 
@@ -77,6 +80,38 @@ def misclassified(logits: Array, labels: Array) -> Array:
     """Tells where the greatest logit is not the label's, bool `[batch]`: the success of an attack without a target."""
     _check(logits, labels)
     return jnp.argmax(logits, axis=1) != labels
+
+
+def untargeted(classify: Classifier, labels: Array, objective: Callable[[Array, Array], Array] = cross_entropy) -> Aim:
+    """Aims at any class but the label's: raises the objective until the example is misclassified.
+
+    Args:
+        classify: the model.
+        labels: int `[batch]`.
+        objective: `(logits, labels) -> [batch]`.
+    """
+
+    def judge(z, labels):
+        logits = classify(z)
+        return objective(logits, labels), misclassified(logits, labels)
+
+    return Aim(judge, (labels,))
+
+
+def targeted(classify: Classifier, targets: Array, objective: Callable[[Array, Array], Array] = cross_entropy) -> Aim:
+    """Aims at one class: lowers the objective for it as the label, until the example is taken for one of it.
+
+    Args:
+        classify: the model.
+        targets: int `[batch]`, the classes aimed at.
+        objective: `(logits, labels) -> [batch]`.
+    """
+
+    def judge(z, targets):
+        logits = classify(z)
+        return -objective(logits, targets), ~misclassified(logits, targets)
+
+    return Aim(judge, (targets,))
 
 
 def _check(logits, labels):

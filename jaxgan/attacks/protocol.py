@@ -1,55 +1,169 @@
-"""What all attacks have in common: their signature, what they refuse, and how they are repeated."""
+"""What all attacks have in common: their signature, what they refuse, how they take steps and how they are repeated."""
 
+import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxgan.attacks.sets import PerturbationSet
-from jaxgan.types import Array, Key, UserError
+from jaxgan.types import Array, Key, PyTree, UserError
 
+PARTS, LEAST = 8, 64  # a batch is worked on in so many parts at most, of so many examples at least
 Score = Callable[[Array], Array]  # [batch, ...] -> [batch], each from its own example: what an attack raises
-Success = Callable[[Array], Array]  # [batch, ...] -> bool [batch]: where nothing more needs to be done
-Attack = Callable[..., Array]  # (loss: Score, x, key, success: Success = never) -> x_adv of x's shape
+Classifier = Callable[[Array], Array]  # [batch, ...] -> logits [batch, classes]
 
 
-def never(z: Array) -> Array:
-    """Is satisfied with no example: the attack takes all its steps."""
-    return jnp.zeros_like(z.reshape(len(z), -1)[:, 0], bool)
+class Aim(NamedTuple):
+    """What an attack raises and when it is content, from one pass of the model; `untargeted` and `targeted` make such.
+
+    Where an attack succeeds, the example stays as it is from then on, at once if it needs no attack, and costs no more: steps are
+    taken for the others alone. A loss that is no Aim is raised to the end for every example.
+
+    Attributes:
+        judge: `(z [count, ...], *given) -> (loss [count], success bool [count])`, each example from its own numbers alone.
+        given: what belongs to the examples, labels for one: trees of arrays `[batch, ...]`.
+        divisible: whether `judge` can be asked about some of the batch. It cannot if its closure has labels of them all; then
+            every step is for every example.
+    """
+
+    judge: Callable[..., tuple[Array, Array]]
+    given: tuple[PyTree, ...] = ()
+    divisible: bool = True
+
+    def loss(self, z: Array) -> Array:
+        """Computes the loss of the whole batch: what an attack raises that is not told of success."""
+        return self.judge(z, *self.given)[0]
+
+    def success(self, z: Array) -> Array:
+        """Tells which examples of the whole batch need no more attack, bool `[batch]`."""
+        return self.judge(z, *self.given)[1]
+
+    def sparing(self, spared: Array) -> "Aim":
+        """Makes the same aim, but for examples that need no attack, by bool `[batch]`."""
+
+        def judge(z, spared, *given):
+            value, done = self.judge(z, *given)
+            return value, done | spared
+
+        return Aim(judge, (spared, *self.given), self.divisible)
 
 
-def prepare(allowed: PerturbationSet, loss: Score, x: Array, key: Key, success: Success) -> tuple[Array, Array]:
-    """Refuses what no attack can work with, and gives every example a key of its own.
+Attack = Callable[..., Array]  # (loss: Score | Aim, x, key) -> x_adv of x's shape
+
+
+def aim_of(loss: Score | Aim) -> Aim:
+    """Gives every loss the form of an Aim; one that is none is content with no example."""
+    if isinstance(loss, Aim):
+        return loss
+    return Aim(lambda z: (loss(z), jnp.zeros_like(z.reshape(len(z), -1)[:, 0], bool)), divisible=False)
+
+
+def prepare(allowed: PerturbationSet, loss: Score | Aim, x: Array, key: Key) -> tuple[Aim, Array, Array]:
+    """Refuses what no attack in a set can work with, and gives every example a key of its own.
 
     Values can be looked at only outside of `jit`: inside, that `x` lies in the box is the caller's word.
 
     Args:
         allowed: the set the attack chooses from.
-        loss: as for any attack.
-        x: float `[batch, ...]`, in the box.
-        key: one, or `[batch]` of them, one for each example; `parallel.draw` makes such on several devices.
-        success: as for any attack.
+        loss, x, key: as in `examine`; x in the box.
 
     Returns:
-        `(x, keys [batch])`.
+        As `examine`.
 
     Raises:
-        UserError: x of another type or outside of the box, a key of the wrong kind, or a loss or success that is not per example.
+        UserError: x outside of the box, besides what `examine` refuses.
     """
-    x = jnp.asarray(x)
-    if x.ndim < 2 or not jnp.issubdtype(x.dtype, jnp.floating):
-        raise UserError(f"attacks take floating-point examples [batch, ...], not {x.dtype}{list(x.shape)}")
+    aim, x, keys = examine(loss, x, key)
     low, high = allowed.box
     if not isinstance(x, jax.core.Tracer):
         least, greatest = np.min(np.asarray(x)), np.max(np.asarray(x))
         if not low <= least <= greatest <= high:
             raise UserError(f"examples from {least:.6g} to {greatest:.6g} leave the box ({low:g}, {high:g}); scale them to it")
-    for what, of_each in {"loss": loss, "success": success}.items():
-        found = jax.eval_shape(of_each, x)
-        if found.shape != x.shape[:1]:
-            raise UserError(f"the {what} must give one value an example, [{len(x)}], not an array of shape {list(found.shape)}")
-    return x, for_each(key, len(x))
+    return aim, x, keys
+
+
+def examine(loss: Score | Aim, x: Array, key: Key) -> tuple[Aim, Array, Array]:
+    """Refuses what no attack can work with.
+
+    Args:
+        loss: as for any attack.
+        x: float `[batch, ...]`.
+        key: one, or `[batch]` of them, one for each example; `parallel.draw` makes such on several devices.
+
+    Returns:
+        `(aim, x, keys [batch])`.
+
+    Raises:
+        UserError: x of another type, a key of the wrong kind, or a loss or an Aim that is not per example.
+    """
+    x, aim = jnp.asarray(x), aim_of(loss)
+    if x.ndim < 2 or not jnp.issubdtype(x.dtype, jnp.floating):
+        raise UserError(f"attacks take floating-point examples [batch, ...], not {x.dtype}{list(x.shape)}")
+    aim = aim._replace(given=jax.tree.map(jnp.asarray, aim.given))
+    for given in jax.tree.leaves(aim.given):
+        if given.shape[:1] != x.shape[:1]:
+            raise UserError(f"what an Aim is given belongs to examples, [{len(x)}, ...], and has no shape {list(given.shape)}")
+    found = jax.eval_shape(aim.judge, x, *aim.given)
+    if not isinstance(found, tuple) or len(found) != 2:
+        raise UserError("an Aim judges examples by a pair, (loss [batch], success bool [batch])")
+    for what, per_example in zip(("loss", "success"), found, strict=True):
+        if per_example.shape != x.shape[:1]:
+            raise UserError(
+                f"the {what} must give one value an example, [{len(x)}], not an array of shape {list(per_example.shape)}"
+            )
+    return aim, x, for_each(key, len(x))
+
+
+def march(step: Callable, state: PyTree, done: Array, own: PyTree, steps: PyTree, divisible: bool) -> PyTree:
+    """Takes steps one after the other, for examples that are not done.
+
+    Those still at it come first, and the batch is worked on part by part, so far as they go; a part may end in others, whose
+    outcome is the same as before. Where some are left out, this cannot be differentiated in reverse.
+
+    Args:
+        step: `(state, done, own, at) -> (state, done)`, of any examples; leaves those that are done as they are.
+        state: tree of arrays `[batch, ...]`, what steps change.
+        done: bool `[batch]`.
+        own: tree of arrays `[batch, ...]`, what belongs to examples and stays.
+        steps: tree of arrays `[steps, ...]`; a step sees one slice, `at`.
+        divisible: as for an Aim; otherwise every step is for the whole batch.
+
+    Returns:
+        The state after all steps.
+    """
+    if not divisible:
+        return jax.lax.scan(lambda carried, at: (step(*carried, own, at), None), (state, done), steps)[0][0]
+    count = len(done)
+    size = max(math.ceil(count / PARTS), min(count, LEAST))
+    parts = math.ceil(count / size)
+    filled = jnp.arange(parts * size)
+    rows = jnp.where(filled < count, filled, 0)
+    state, done, own = jax.tree.map(lambda a: a[rows], (state, done, own))
+    done |= filled >= count
+    place = jnp.cumsum(jnp.ones_like(done, jnp.int32)) - 1
+
+    def order(whole):
+        by_done = jnp.argsort(whole[1], stable=True)
+        return jax.tree.map(lambda a: a[by_done], whole)
+
+    def advance(whole, at):
+        left = -(-jnp.sum(~whole[1]) // size)
+        beyond = jnp.any(~whole[1] & (filled >= left * size))
+        state, done, own, place = jax.lax.cond(beyond, order, lambda whole: whole, whole)
+
+        def work(part, changing):
+            take = lambda a: jax.lax.dynamic_slice_in_dim(a, part * size, size)
+            put = lambda a, new: jax.lax.dynamic_update_slice_in_dim(a, new, part * size, 0)
+            return jax.tree.map(put, changing, step(*jax.tree.map(take, changing), jax.tree.map(take, own), at))
+
+        return (*jax.lax.fori_loop(0, left, work, (state, done)), own, place), None
+
+    (state, _, _, place), _ = jax.lax.scan(advance, (state, done, own, place), steps)
+    back = jnp.argsort(place)[:count]
+    return jax.tree.map(lambda a: a[back], state)
 
 
 def for_each(key: Key, count: int) -> Array:
@@ -81,31 +195,29 @@ def positive(name: str, value: int) -> int:
     return value
 
 
-def rank(loss: Score, success: Success, z: Array) -> Array:
-    """Orders candidates `[batch]`: a success before all else, and then a greater loss."""
-    return jnp.where(success(z), jnp.inf, loss(z).astype(z.dtype))
-
-
 def restarts(attack: Attack, count: int) -> Attack:
     """Runs an attack that starts at random several times, and keeps each example's worst outcome: a success, or the highest loss.
 
     Args:
-        attack: any.
+        attack: any. It is not run again for an example on which it has succeeded.
         count: at least 1.
     """
     positive("count", count)
 
-    def attack_again(loss, x, key, success=never):
-        x, keys = jnp.asarray(x), for_each(key, len(x))
+    def attack_again(loss, x, key):
+        aim, x, keys = examine(loss, x, key)
 
         def run(carried, i):
-            best, best_rank = carried
-            z = attack(loss, x, fold(keys, i), success)
-            z_rank = rank(loss, success, z)
-            return (where(z_rank > best_rank, z, best), jnp.maximum(z_rank, best_rank)), None
+            best, worst, done = carried
+            z = attack(aim.sparing(done), x, fold(keys, i))
+            value, succeeds = aim.judge(z, *aim.given)
+            value = value.astype(worst.dtype)
+            better = ~done & (succeeds | (value > worst))
+            return (where(better, z, best), jnp.where(better, value, worst), done | succeeds), None
 
-        none_yet = jnp.full_like(x.reshape(len(x), -1)[:, 0], -jnp.inf)
-        (best, _), _ = jax.lax.scan(run, (x, none_yet), jnp.arange(count))
+        first = x.reshape(len(x), -1)[:, 0]
+        start = (x, jnp.full_like(first, -jnp.inf), jnp.zeros_like(first, bool))
+        (best, _, _), _ = jax.lax.scan(run, start, jnp.arange(count))
         return best
 
     return attack_again

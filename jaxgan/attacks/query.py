@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan.attacks.gradient import ascend
-from jaxgan.attacks.protocol import Attack, fold, never, over, positive, prepare, where
+from jaxgan.attacks.protocol import Attack, aim_of, fold, march, over, positive, prepare, where
 from jaxgan.attacks.sets import PerturbationSet
 from jaxgan.types import Array, UserError
 
@@ -37,18 +37,19 @@ def nes(allowed: PerturbationSet, steps: int = 40, samples: int = 50, spread: fl
     if not 0 < length < math.inf or not 0 < spread < math.inf:
         raise UserError(f"a step and a spread must be positive, not {length} and {spread}")
 
-    def attack(loss, x, key, success=never):
-        x, keys = prepare(allowed, loss, x, key, success)
+    def attack(loss, x, key):
+        aim, x, keys = prepare(allowed, loss, x, key)
 
-        def estimate(z, i):
+        def look(z, keys, given, i):
             def add(total, j):
-                draw = lambda key: jax.random.normal(key, x.shape[1:], x.dtype)
+                draw = lambda key: jax.random.normal(key, z.shape[1:], z.dtype)
                 u = jax.vmap(draw)(fold(keys, i * samples + j))
-                return total + over(loss(z + spread * u) - loss(z - spread * u), z) * u, None
+                ahead, behind = (aim.judge(z + move, *given)[0] for move in (spread * u, -spread * u))
+                return total + over(ahead - behind, z) * u, None
 
-            return jax.lax.scan(add, jnp.zeros_like(x), jnp.arange(samples))[0]
+            return jax.lax.scan(add, jnp.zeros_like(z), jnp.arange(samples))[0], aim.judge(z, *given)[1]
 
-        return ascend(allowed, estimate, x, x, success, steps, length)
+        return ascend(allowed, aim, look, x, x, keys, steps, length)
 
     return attack
 
@@ -72,8 +73,8 @@ def square(allowed: PerturbationSet, steps: int = 1000, share: float = 0.8) -> A
     times = np.searchsorted(np.array(SHRINKS) * positive("steps", steps) / 10_000, np.arange(steps), side="right")
     shares = share / 2.0**times
 
-    def attack(loss, x, key, success=never):
-        x, keys = prepare(allowed, loss, x, key, success)
+    def attack(loss, x, key):
+        aim, x, keys = prepare(allowed, loss, x, key)
         shape = x.shape[1:]
         sides, colour = (shape[:-1], (*(1,) * len(shape[:-1]), shape[-1])) if len(shape) > 1 else (shape, (1,))
         stripes = (1, *shape[1:]) if len(shape) > 1 else shape
@@ -96,17 +97,16 @@ def square(allowed: PerturbationSet, steps: int = 1000, share: float = 0.8) -> A
             move = allowed.stride(jnp.where(window, signs(own, colour), 0))
             return allowed.project(jnp.where(window, x + move, z), x)
 
-        def search(carried, at):
-            z, value, done = carried
-            i, share = at
+        def search(state, done, own, at):
+            (z, value), (x, keys, given), (i, share) = state, own, at
             tried = jax.vmap(propose, (0, 0, 0, None))(fold(keys, i), z, x, share.astype(x.dtype))
-            tried_value, succeeds = loss(tried), success(tried)
+            tried_value, succeeds = aim.judge(tried, *given)
             better = ~done & (succeeds | (tried_value > value))
-            return (where(better, tried, z), where(better, tried_value, value), done | succeeds), None
+            return (where(better, tried, z), jnp.where(better, tried_value, value)), done | (better & succeeds)
 
-        z = where(success(x), x, jax.vmap(begin)(fold(keys, steps), x))
-        (z, _, _), _ = jax.lax.scan(search, (z, loss(z), success(z)), (jnp.arange(steps), shares))
-        return z
+        z = where(aim.success(x), x, jax.vmap(begin)(fold(keys, steps), x))
+        value, done = aim.judge(z, *aim.given)
+        return march(search, (z, value), done, (x, keys, aim.given), (jnp.arange(steps), shares), aim.divisible)[0]
 
     return attack
 
@@ -125,16 +125,17 @@ def spatial(transformations: Iterable[Callable[[Array], Array]]) -> Attack:
     """
     transformations = tuple(transformations)
 
-    def attack(loss, x, key, success=never):
+    def attack(loss, x, key):
         del key  # a grid is searched, nothing is drawn
-        worst = x = _images(x)
+        worst, aim = _images(x), aim_of(loss)
+        x = worst
         found = np.full(len(x), -np.inf)
         for change in (lambda x: x, *transformations):
             z = np.asarray(change(x))
-            value = np.asarray(loss(z))
+            value, done = map(np.asarray, aim.judge(z, *aim.given))
             if value.shape != found.shape:
                 raise UserError(f"the loss must give one value an example, [{len(x)}], not an array of shape {list(value.shape)}")
-            value = np.where(np.asarray(success(z)), np.inf, value)
+            value = np.where(done, np.inf, value)
             worst = np.where((value > found)[:, None, None, None], z, worst)
             found = np.maximum(value, found)
         return worst

@@ -9,12 +9,10 @@ import jax.numpy as jnp
 
 from jaxgan.attacks import losses
 from jaxgan.attacks.gradient import apgd, fgsm, pgd
-from jaxgan.attacks.protocol import Attack, Score, Success, fold, for_each, restarts, where
+from jaxgan.attacks.protocol import Aim, Attack, Classifier, fold, for_each, restarts, where
 from jaxgan.attacks.query import square
 from jaxgan.attacks.sets import PerturbationSet, anywhere
 from jaxgan.types import Array, Key, UserError
-
-Classifier = Callable[[Array], Array]  # [batch, ...] -> logits [batch, classes]
 
 
 class Member(NamedTuple):
@@ -86,10 +84,10 @@ def worst_case(members: Mapping[str, Member], classify: Classifier, x: Array, la
     """
     if not members:
         raise UserError("a suite without attacks finds nothing; give at least one")
-    keys, success = for_each(key, len(x)), lambda z: losses.misclassified(classify(z), labels)
+    keys = for_each(key, len(x))
     worst, highest, fooled = x, jnp.full_like(x.reshape(len(x), -1)[:, 0], -jnp.inf), {}
     for i, (name, member) in enumerate(members.items()):
-        z = outcome(member, classify, x, labels, fold(keys, i), success)
+        z = outcome(member, classify, x, labels, fold(keys, i))
         logits = classify(z)
         fooled[name] = losses.misclassified(logits, labels)
         harm = jnp.where(fooled[name], jnp.inf, losses.cross_entropy(logits, labels).astype(highest.dtype))
@@ -97,27 +95,32 @@ def worst_case(members: Mapping[str, Member], classify: Classifier, x: Array, la
     return Found(worst, fooled)
 
 
-def outcome(member: Member, classify: Classifier, x: Array, labels: Array, keys: Array, success: Success) -> Array:
+def outcome(member: Member, classify: Classifier, x: Array, labels: Array, keys: Array) -> Array:
     """Runs one member of a suite; of several targets an example keeps the first that succeeds, or the last."""
     if not member.targets:
-        return member.attack(lambda z: member.objective(classify(z), labels), x, keys, success)
+        return member.attack(losses.untargeted(classify, labels, member.objective), x, keys)
 
-    def aim(z, numbered):
-        i, target = numbered
-        tried = member.attack(lambda z: -member.objective(classify(z), target), x, fold(keys, i), success)
-        return where(success(z), z, tried), None
+    def judge(z, targets, labels):
+        logits = classify(z)
+        return -member.objective(logits, targets), losses.misclassified(logits, labels)
 
-    targets = losses.rivals(classify(x), labels, member.targets).T
-    return jax.lax.scan(aim, x, (jnp.arange(member.targets), targets))[0]
+    def aim(carried, numbered):
+        (z, done), (i, targets) = carried, numbered
+        tried = member.attack(Aim(judge, (targets, labels)).sparing(done), x, fold(keys, i))
+        return (where(done, z, tried), done | losses.misclassified(classify(tried), labels)), None
+
+    logits = classify(x)
+    targets = losses.rivals(logits, labels, member.targets).T
+    start = (x, losses.misclassified(logits, labels))
+    return jax.lax.scan(aim, start, (jnp.arange(member.targets), targets))[0][0]
 
 
-def transfer(attack: Attack, losses: Sequence[Score], successes: Sequence[Success], x: Array, key: Key) -> Array:
+def transfer(attack: Attack, aims: Sequence[Aim], x: Array, key: Key) -> Array:
     """Measures how often examples made against one model succeed against another, of which the attacker knows nothing.
 
     Args:
         attack: any. It is not told of successes: examples that only just cross one model's boundary do not transfer.
-        losses: one a model.
-        successes: one a model, in the same order.
+        aims: one a model, as `untargeted` makes.
         x: float `[batch, ...]`.
         key: one, or `[batch]`.
 
@@ -127,8 +130,8 @@ def transfer(attack: Attack, losses: Sequence[Score], successes: Sequence[Succes
     Reference:
         Papernot et al., 2016, section 3 (https://arxiv.org/abs/1605.07277).
     """
-    made = [attack(loss, x, key) for loss in losses]
-    return jnp.array([[jnp.mean(success(z)) for success in successes] for z in made])
+    made = [attack(aim.loss, x, key) for aim in aims]
+    return jnp.array([[jnp.mean(aim.success(z)) for aim in aims] for z in made])
 
 
 class Masking(NamedTuple):
@@ -179,8 +182,8 @@ def masking(
     allowed, longest = ball(eps), steps[-1]
 
     def success_of(attack, objective, x, labels, keys):
-        wrong = lambda z: losses.misclassified(classify(z), labels)
-        return jnp.mean(wrong(attack(lambda z: objective(classify(z), labels), x, keys, wrong)))
+        aim = losses.untargeted(classify, labels, objective)
+        return jnp.mean(aim.success(attack(aim, x, keys)))
 
     def of_radius(radius, *data):
         return success_of(pgd(ball(radius), longest), losses.cross_entropy, *data)

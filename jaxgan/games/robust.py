@@ -8,6 +8,7 @@ Perturbation sets are in the units of the examples. Papers state eps for images 
 where the same set is twice as wide.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 
 import jax
@@ -176,10 +177,9 @@ def robustness(infer: Callable[[GameState, Array], Array], tried: Mapping[str, A
 
     @jax.jit
     def errors(state, x, labels, key):
-        wrong = lambda z: attacks.misclassified(infer(state, z), labels)
-        loss = lambda z: attacks.cross_entropy(infer(state, z), labels)
-        found = {f"{name}_error": jnp.mean(wrong(attack(loss, x, key, wrong))) for name, attack in tried.items()}
-        return {"error": jnp.mean(wrong(x)), **found}
+        aim = attacks.untargeted(functools.partial(infer, state), labels)
+        found = {f"{name}_error": jnp.mean(aim.success(attack(aim, x, key))) for name, attack in tried.items()}
+        return {"error": jnp.mean(aim.success(x)), **found}
 
     def probe(state, key):
         found = jax.device_get(errors(state, x, labels, key))
