@@ -444,6 +444,8 @@ GOOD = {"loss": lambda z: jnp.sum(z, axis=1), "x": jnp.full((4, 3), 0.5), "key":
         ({"loss": jnp.sum}, "the loss must give one value an example, [4], not an array of shape []"),
         ({"loss": Aim(lambda z: (z[:, 0], z > 0))}, "the success must give one value an example"),
         ({"loss": Aim(lambda z: z[:, 0])}, "judges examples by a pair, (loss [batch], success bool [batch])"),
+        ({"loss": Aim(lambda z: (z[:, 0] + jnp.ones(4), z[:, 0] > 0))}, "cannot judge one example of the batch by itself"),
+        ({"loss": Aim(lambda z: (cross_entropy(z, jnp.zeros(4, int)), z[:, 0] > 0))}, "or say divisible=False"),
         ({"loss": untargeted(lambda z: z, jnp.zeros(3, int))}, "belongs to examples, [4, ...], and has no shape [3]"),
         ({"key": jax.random.split(KEY, 3)}, "or 4 such keys"),
         ({"key": jnp.zeros(2, jnp.uint32)}, "take jax.random.key(seed)"),

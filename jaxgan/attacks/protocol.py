@@ -114,7 +114,20 @@ def examine(loss: Score | Aim, x: Array, key: Key) -> tuple[Aim, Array, Array]:
             raise UserError(
                 f"the {what} must give one value an example, [{len(x)}], not an array of shape {list(per_example.shape)}"
             )
+    if aim.divisible and not _stands_alone(aim, x):
+        raise UserError(
+            "this Aim cannot judge one example of the batch by itself: give it labels as `given`, or say divisible=False"
+        )
     return aim, x, for_each(key, len(x))
+
+
+def _stands_alone(aim, x):
+    """Whether the first example can be judged without the others."""
+    first = jax.tree.map(lambda a: a[:1], (x, *aim.given))
+    try:
+        return all(found.shape == (1,) for found in jax.eval_shape(aim.judge, *first))
+    except (TypeError, ValueError, UserError):
+        return False
 
 
 def march(step: Callable, state: PyTree, done: Array, own: PyTree, steps: PyTree, divisible: bool) -> PyTree:
