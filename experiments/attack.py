@@ -341,20 +341,20 @@ def table(record: dict) -> list[str]:
     spatial = request["attack"] in SPATIAL
     ball = "" if spatial else f" in {request['norm']}"
     lines = [f"{request['attack']}{ball}, {record['data']}; accuracy by {axis(request)}"]
-    sizes = [size for size, _ in models[0]["curve"]]
-    lines.append(f"{'':<28}{'clean':>8}" + "".join(f"{size:>8.3g}" for size in sizes))
+    sizes, wide = [size for size, _ in models[0]["curve"]], max(len(model["model"]) for model in models) + 2
+    lines.append(f"{'':<{wide}}{'clean':>8}" + "".join(f"{size:>8.3g}" for size in sizes))
     for model in models:
         cells = (model["clean"], *(accuracy for _, accuracy in model["curve"]))
-        lines.append(f"{model['model']:<28}" + "".join(f"{value:>8.3f}" for value in cells))
+        lines.append(f"{model['model']:<{wide}}" + "".join(f"{value:>8.3f}" for value in cells))
         if len(model["fooled_by"]) > 1:
             told = ", ".join(f"{name} {share:.3f}" for name, share in model["fooled_by"].items())
             lines.append(f"  fooled at {record['size']:g} by {told}")
     if "transfer" in record:
         lines.append(f"share that each model (column) gets wrong, of examples made against another (row), at {record['size']:g}")
-        lines.append(f"{'':<28}" + "".join(f"{model['model'][-24:]:>26}" for model in models))
+        lines.append(f"{'':<{wide}}" + "".join(f"{model['model']:>{wide}}" for model in models))
         rows = [(model["model"], row) for model, row in zip(models, record["transfer"])]
         for name, row in [*rows, *([("random sign", record["random_sign"])] if "random_sign" in record else [])]:
-            lines.append(f"{name:<28}" + "".join(f"{share:>26.3f}" for share in row))
+            lines.append(f"{name:<{wide}}" + "".join(f"{share:>{wide}.3f}" for share in row))
     for model in models:
         failed = [name for name, passed in model["masking"]["passed"].items() if not passed]
         verdict = f"FAILED {', '.join(failed)}" if failed else "no sign"

@@ -69,6 +69,17 @@ def test_attacks_of_every_kind(trained, tmp_path, capsys, monkeypatch, name):
     assert model["robust"] <= 1 - max(model["fooled_by"].values()) + 1e-9
 
 
+def test_names_stand_whole_above_their_columns():
+    names = ["adv_training madry seed 0", "classifier seed 0"]
+    masking = {"passed": {}, "success": {}}
+    models = [{"model": name, "clean": 1.0, "curve": [[0.1, 0.5]], "fooled_by": {}, "masking": masking} for name in names]
+    request = {"attack": "pgd", "norm": "linf"}
+    lines = attack.table({"models": models, "request": request, "data": "", "size": 0.1, "transfer": [[0.5, 0.1], [0.2, 0.5]]})
+    (header,) = [line for line in lines if line.split() == " ".join(names).split()]
+    at = lines.index(header)
+    assert len({len(line) for line in lines[at : at + 3]}) == 1
+
+
 def test_every_attack_can_be_made():
     for name in attack.ATTACKS:
         assert attack.members(attack.Request(attack=name), 0.1 if name not in attack.SPATIAL else 0.5, (8, 8, 1), 10)
