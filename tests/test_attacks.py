@@ -306,6 +306,27 @@ def test_an_example_costs_nothing_once_it_has_succeeded(name, in_parts):
     assert nothing <= 3 * len(x)
 
 
+@pytest.mark.parametrize(("count", "size"), [(64, 64), (65, 65), (130, 65), (200, 67), (1000, 125)])
+def test_parts_are_even(count, size):
+    """65 examples are not two parts of 64, the second nearly all copies."""
+    asked = set()
+    aim = Aim(lambda z: (asked.add(len(z)) or z[:, 0], z[:, 0] > 1))
+    jax.eval_shape(lambda x: pgd(linf(0.1, UNBOUNDED), 2)(aim, x, KEY), jnp.zeros((count, 2)))
+    assert asked == {1, size, count}  # one alone, to see whether it can be; the whole for its success at the start
+
+
+@pytest.mark.parametrize("name", ["pgd", "apgd", "nes", "square", "restarts"])
+def test_a_loss_may_be_finer_than_the_examples(name):
+    x = jnp.full((4, 3), 0.5, jnp.bfloat16)
+    assert run(ATTACKS[name], lambda z: jnp.sum(z.astype(jnp.float32), axis=1), x).dtype == jnp.bfloat16
+
+
+def test_an_attack_of_ones_own_may_call_an_aim():
+    """`restarts` hands every attack an Aim, which is a loss, too."""
+    uphill = lambda loss, x, key: x + 0.1 * jnp.sign(jax.grad(lambda z: jnp.sum(loss(z)))(x))
+    np.testing.assert_allclose(restarts(uphill, 2)(lambda z: z[:, 0], jnp.zeros((2, 2)), KEY), [[0.1, 0], [0.1, 0]])
+
+
 def test_a_targeted_attack_stops_at_its_target():
     classify, x, labels, _ = problem()
     aim = targeted(classify, (labels + 1) % 3)
@@ -444,6 +465,13 @@ GOOD = {"loss": lambda z: jnp.sum(z, axis=1), "x": jnp.full((4, 3), 0.5), "key":
         ({"loss": jnp.sum}, "the loss must give one value an example, [4], not an array of shape []"),
         ({"loss": Aim(lambda z: (z[:, 0], z > 0))}, "the success must give one value an example"),
         ({"loss": Aim(lambda z: z[:, 0])}, "judges examples by a pair, (loss [batch], success bool [batch])"),
+        ({"loss": lambda z: (z[:, 0], z[:, 0] > 0)}, "a loss gives an array [batch]; an Aim judges"),
+        ({"loss": Aim(lambda z: (z[:, 0], jnp.argmax(z, axis=1)))}, "the success must be bool, not int32"),
+        ({"loss": Aim(lambda z: (z[:, 0] > 0, z[:, 0]))}, "the loss must be floating, not bool"),
+        ({"loss": Aim(lambda z, y: (z[:, 0], y > 0), jnp.ones(4))}, "given is a tuple, as (labels,)"),
+        ({"x": jnp.ones((0, 3))}, "not float32[0, 3]"),
+        ({"key": 0}, "take jax.random.key(seed)"),
+        ({"loss": partial(lambda labels, z: cross_entropy(z, labels), np.arange(4))}, "labels from 0 to 3 leave the 3 classes"),
         ({"loss": Aim(lambda z: (z[:, 0] + jnp.ones(4), z[:, 0] > 0))}, "cannot judge one example of the batch by itself"),
         ({"loss": Aim(lambda z: (cross_entropy(z, jnp.zeros(4, int)), z[:, 0] > 0))}, "or say divisible=False"),
         ({"loss": untargeted(lambda z: z, jnp.zeros(3, int))}, "belongs to examples, [4, ...], and has no shape [3]"),

@@ -160,6 +160,7 @@ def test_attacks_transfer_better_than_noise_a11_3():
     matrix = np.asarray(jax.jit(lambda x: attacks.transfer(pgd(linf(0.1, UNIT), 10), aims, x, KEY))(X))
     noise = jnp.clip(X + 0.1 * jax.random.rademacher(KEY, X.shape, X.dtype), 0, 1)
     by_noise = np.array([jnp.mean(aim.success(noise)) for aim in aims])
+    assert "an Aim of each model" in complaint(attacks.transfer, pgd(linf(0.1, UNIT), 1), [loss], X, KEY)
     assert matrix.shape == (2, 2) and (np.diag(matrix) >= matrix.max(axis=0)).all()
     assert matrix[0, 1] > by_noise[1] + 0.15 and matrix[1, 0] > by_noise[0] + 0.15
 
@@ -184,6 +185,8 @@ def test_an_attack_is_aimed_at_the_likeliest_wrong_classes_one_after_the_other()
     reach = lambda z: jnp.array([[1, 0.9, 0.8, 0.1, 0]]) + z @ jnp.array([[0.0, 0, 0, 20, 0], [0, 0, 0, 0, 10]])
     np.testing.assert_array_equal(rivals(reach(x), labels, 3), [[1, 2, 3]] * 2)
     np.testing.assert_array_equal(rivals(reach(x), labels + 1, 2), [[0, 2]] * 2)
+    many = {"aimed": attacks.Member(attacks.fgsm(linf(0.2, (-1, 1))), attacks.margin, 5)}
+    assert "more than the 4 wrong classes" in complaint(attacks.worst_case, many, reach, x, labels, KEY)
     for targets, reached in ((2, False), (3, True), (4, True)):
         aimed = {"aimed": attacks.Member(attacks.apgd(linf(0.2, (-1, 1)), 5, random_start=False), attacks.margin, targets)}
         found = attacks.worst_case(aimed, reach, x, labels, KEY)
@@ -211,6 +214,9 @@ def test_masked_gradients_are_seen_a11_8():
     assert not passed["gradient_free"] and not passed["unbounded"]
     assert success["square"] > success["pgd_20"] + 0.2
     assert "must be positive" in complaint(judge, honest, 0.0)
+    unit = lambda eps: linf(eps, UNIT)
+    assert "leave the box (0, 1)" in complaint(attacks.masking, unit, 0.1, honest, 2 * X - 1, Y, KEY)
+    assert "not empty" in complaint(attacks.masking, unit, 0.1, honest, X, Y, KEY, ())
 
 
 @pytest.mark.parametrize(

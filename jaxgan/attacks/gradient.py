@@ -141,7 +141,7 @@ def apgd(allowed: PerturbationSet, steps: int = 100, random_start: bool = True) 
         start = jax.vmap(allowed.random_point)(keys, x) if random_start else x
         start = where(aim.success(x), x, start)
         value, slope, done = look(start, aim.given)
-        first, length, rises = Point(start, value, slope), jnp.full_like(value, 2), jnp.zeros_like(value, jnp.int32)
+        first, length, rises = Point(start, value, slope), jnp.full_like(value, 2, x.dtype), jnp.zeros_like(value, jnp.int32)
         state = (first, start, first, length, rises, (length, value))
         _, _, best, *_ = march(climb, state, done, (x, aim.given), (jnp.arange(steps), spans), aim.divisible)
         return best.z

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxgan.attacks.protocol import Aim, Classifier
 from jaxgan.types import Array, UserError
@@ -23,7 +24,7 @@ def cross_entropy(logits: Array, labels: Array) -> Array:
         labels: int `[batch]`, 0 .. classes - 1.
 
     Raises:
-        UserError: labels of another shape or no integers. So do all losses below.
+        UserError: labels of another shape, no integers, or no classes if their values can be looked at. So do all losses below.
     """
     own, others = _split(logits, labels)
     return jax.nn.softplus(jax.nn.logsumexp(others, axis=1) - own)
@@ -78,15 +79,15 @@ def kl(clean: Array, logits: Array) -> Array:
 
 def misclassified(logits: Array, labels: Array) -> Array:
     """Tells where the greatest logit is not the label's, bool `[batch]`: the success of an attack without a target."""
-    _check(logits, labels)
-    return jnp.argmax(logits, axis=1) != labels
+    return jnp.argmax(logits, axis=1) != _check(logits, labels)
 
 
 def untargeted(classify: Classifier, labels: Array, objective: Callable[[Array, Array], Array] = cross_entropy) -> Aim:
     """Aims at any class but the label's: raises the objective until the example is misclassified.
 
     Args:
-        classify: the model.
+        classify: the model as it is used, each row of its logits from one example alone. BatchNorm by the batch would
+            make another model of each part of it.
         labels: int `[batch]`.
         objective: `(logits, labels) -> [batch]`.
     """
@@ -95,14 +96,14 @@ def untargeted(classify: Classifier, labels: Array, objective: Callable[[Array, 
         logits = classify(z)
         return objective(logits, labels), misclassified(logits, labels)
 
-    return Aim(judge, (labels,))
+    return Aim(judge, (jnp.asarray(labels),))
 
 
 def targeted(classify: Classifier, targets: Array, objective: Callable[[Array, Array], Array] = cross_entropy) -> Aim:
     """Aims at one class: lowers the objective for it as the label, until the example is taken for one of it.
 
     Args:
-        classify: the model.
+        classify: as in `untargeted`.
         targets: int `[batch]`, the classes aimed at.
         objective: `(logits, labels) -> [batch]`.
     """
@@ -111,15 +112,18 @@ def targeted(classify: Classifier, targets: Array, objective: Callable[[Array, A
         logits = classify(z)
         return -objective(logits, targets), ~misclassified(logits, targets)
 
-    return Aim(judge, (targets,))
+    return Aim(judge, (jnp.asarray(targets),))
 
 
 def _check(logits, labels):
+    known = None if isinstance(labels, jax.core.Tracer) else np.asarray(labels)
     labels = jnp.asarray(labels)
     if logits.ndim != 2 or labels.shape != logits.shape[:1] or not jnp.issubdtype(labels.dtype, jnp.integer):
         raise UserError(
             f"logits [batch, classes] go with integer labels [batch], not {logits.shape} with {labels.dtype}{labels.shape}"
         )
+    if known is not None and not 0 <= known.min(initial=0) <= known.max(initial=0) < logits.shape[1]:
+        raise UserError(f"labels from {known.min()} to {known.max()} leave the {logits.shape[1]} classes, counted from 0")
     return labels
 
 

@@ -19,8 +19,9 @@ Classifier = Callable[[Array], Array]  # [batch, ...] -> logits [batch, classes]
 class Aim(NamedTuple):
     """What an attack raises and when it is content, from one pass of the model; `untargeted` and `targeted` make such.
 
-    Where an attack succeeds, the example stays as it is from then on, at once if it needs no attack, and costs no more: steps are
-    taken for the others alone. A loss that is no Aim is raised to the end for every example.
+    Where an attack succeeds, the example stays as it is from then on, at once if it needs no attack, and steps are taken for the
+    others alone, in parts of some dozens. A loss that is no Aim is raised to the end for every example. Under `jit` make the Aim
+    inside, of labels that are arguments; in reverse mode differentiate through attacks on plain losses only.
 
     Attributes:
         judge: `(z [count, ...], *given) -> (loss [count], success bool [count])`, each example from its own numbers alone.
@@ -36,6 +37,8 @@ class Aim(NamedTuple):
     def loss(self, z: Array) -> Array:
         """Computes the loss of the whole batch: what an attack raises that is not told of success."""
         return self.judge(z, *self.given)[0]
+
+    __call__ = loss  # an Aim is a Score
 
     def success(self, z: Array) -> Array:
         """Tells which examples of the whole batch need no more attack, bool `[batch]`."""
@@ -57,6 +60,8 @@ Attack = Callable[..., Array]  # (loss: Score | Aim, x, key) -> x_adv of x's sha
 def aim_of(loss: Score | Aim) -> Aim:
     """Gives every loss the form of an Aim; one that is none is content with no example."""
     if isinstance(loss, Aim):
+        if not isinstance(loss.given, tuple):
+            raise UserError(f"an Aim's given is a tuple, as (labels,), and no {type(loss.given).__name__}")
         return loss
     return Aim(lambda z: (loss(z), jnp.zeros_like(z.reshape(len(z), -1)[:, 0], bool)), divisible=False)
 
@@ -77,12 +82,17 @@ def prepare(allowed: PerturbationSet, loss: Score | Aim, x: Array, key: Key) -> 
         UserError: x outside of the box, besides what `examine` refuses.
     """
     aim, x, keys = examine(loss, x, key)
+    look_inside(allowed, x)
+    return aim, x, keys
+
+
+def look_inside(allowed: PerturbationSet, x: Array) -> None:
+    """Refuses examples outside of the box, if their values can be looked at."""
     low, high = allowed.box
     if not isinstance(x, jax.core.Tracer):
         least, greatest = np.min(np.asarray(x)), np.max(np.asarray(x))
         if not low <= least <= greatest <= high:
             raise UserError(f"examples from {least:.6g} to {greatest:.6g} leave the box ({low:g}, {high:g}); scale them to it")
-    return aim, x, keys
 
 
 def examine(loss: Score | Aim, x: Array, key: Key) -> tuple[Aim, Array, Array]:
@@ -100,20 +110,22 @@ def examine(loss: Score | Aim, x: Array, key: Key) -> tuple[Aim, Array, Array]:
         UserError: x of another type, a key of the wrong kind, or a loss or an Aim that is not per example.
     """
     x, aim = jnp.asarray(x), aim_of(loss)
-    if x.ndim < 2 or not jnp.issubdtype(x.dtype, jnp.floating):
+    if x.ndim < 2 or not len(x) or not jnp.issubdtype(x.dtype, jnp.floating):
         raise UserError(f"attacks take floating-point examples [batch, ...], not {x.dtype}{list(x.shape)}")
     aim = aim._replace(given=jax.tree.map(jnp.asarray, aim.given))
     for given in jax.tree.leaves(aim.given):
         if given.shape[:1] != x.shape[:1]:
             raise UserError(f"what an Aim is given belongs to examples, [{len(x)}, ...], and has no shape {list(given.shape)}")
     found = jax.eval_shape(aim.judge, x, *aim.given)
-    if not isinstance(found, tuple) or len(found) != 2:
-        raise UserError("an Aim judges examples by a pair, (loss [batch], success bool [batch])")
-    for what, per_example in zip(("loss", "success"), found, strict=True):
+    if not isinstance(found, tuple) or len(found) != 2 or not all(isinstance(part, jax.ShapeDtypeStruct) for part in found):
+        raise UserError("a loss gives an array [batch]; an Aim judges examples by a pair, (loss [batch], success bool [batch])")
+    for what, kind, per_example in zip(("loss", "success"), (jnp.floating, jnp.bool_), found, strict=True):
         if per_example.shape != x.shape[:1]:
             raise UserError(
                 f"the {what} must give one value an example, [{len(x)}], not an array of shape {list(per_example.shape)}"
             )
+        if not jnp.issubdtype(per_example.dtype, kind):
+            raise UserError(f"the {what} must be {kind.__name__.strip('_')}, not {per_example.dtype}")
     if aim.divisible and not _stands_alone(aim, x):
         raise UserError(
             "this Aim cannot judge one example of the batch by itself: give it labels as `given`, or say divisible=False"
@@ -126,7 +138,7 @@ def _stands_alone(aim, x):
     first = jax.tree.map(lambda a: a[:1], (x, *aim.given))
     try:
         return all(found.shape == (1,) for found in jax.eval_shape(aim.judge, *first))
-    except (TypeError, ValueError, UserError):
+    except Exception:  # whatever a model says that takes the whole batch and no less
         return False
 
 
@@ -150,8 +162,8 @@ def march(step: Callable, state: PyTree, done: Array, own: PyTree, steps: PyTree
     if not divisible:
         return jax.lax.scan(lambda carried, at: (step(*carried, own, at), None), (state, done), steps)[0][0]
     count = len(done)
-    size = max(math.ceil(count / PARTS), min(count, LEAST))
-    parts = math.ceil(count / size)
+    parts = max(1, min(PARTS, count // LEAST))
+    size = math.ceil(count / parts)
     filled = jnp.arange(parts * size)
     rows = jnp.where(filled < count, filled, 0)
     state, done, own = jax.tree.map(lambda a: a[rows], (state, done, own))
@@ -181,8 +193,10 @@ def march(step: Callable, state: PyTree, done: Array, own: PyTree, steps: PyTree
 
 def for_each(key: Key, count: int) -> Array:
     """Gives `[count]` keys: those there are, or as many from one. An example's key does not depend on how many come with it."""
-    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.shape not in ((), (count,)):
-        raise UserError(f"attacks take jax.random.key(seed), or {count} such keys, not {key.dtype}{list(key.shape)}")
+    if not jnp.issubdtype(jnp.result_type(key), jax.dtypes.prng_key) or key.shape not in ((), (count,)):
+        raise UserError(
+            f"attacks take jax.random.key(seed), or {count} such keys, not {jnp.result_type(key)}{list(jnp.shape(key))}"
+        )
     return key if key.shape else fold(jnp.broadcast_to(key, (count,)), jnp.arange(count))
 
 
@@ -212,7 +226,7 @@ def restarts(attack: Attack, count: int) -> Attack:
     """Runs an attack that starts at random several times, and keeps each example's worst outcome: a success, or the highest loss.
 
     Args:
-        attack: any. It is not run again for an example on which it has succeeded.
+        attack: any that can be jitted. It is not run again for an example on which it has succeeded.
         count: at least 1.
     """
     positive("count", count)

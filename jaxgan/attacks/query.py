@@ -45,7 +45,7 @@ def nes(allowed: PerturbationSet, steps: int = 40, samples: int = 50, spread: fl
                 draw = lambda key: jax.random.normal(key, z.shape[1:], z.dtype)
                 u = jax.vmap(draw)(fold(keys, i * samples + j))
                 ahead, behind = (aim.judge(z + move, *given)[0] for move in (spread * u, -spread * u))
-                return total + over(ahead - behind, z) * u, None
+                return total + over(ahead - behind, z).astype(z.dtype) * u, None
 
             return jax.lax.scan(add, jnp.zeros_like(z), jnp.arange(samples))[0], aim.judge(z, *given)[1]
 

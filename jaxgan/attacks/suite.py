@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from jaxgan.attacks import losses
 from jaxgan.attacks.gradient import apgd, fgsm, pgd
-from jaxgan.attacks.protocol import Aim, Attack, Classifier, fold, for_each, restarts, where
+from jaxgan.attacks.protocol import Aim, Attack, Classifier, fold, for_each, look_inside, restarts, where
 from jaxgan.attacks.query import square
 from jaxgan.attacks.sets import PerturbationSet, anywhere
 from jaxgan.types import Array, Key, UserError
@@ -110,6 +110,8 @@ def outcome(member: Member, classify: Classifier, x: Array, labels: Array, keys:
         return (where(done, z, tried), done | losses.misclassified(classify(tried), labels)), None
 
     logits = classify(x)
+    if member.targets >= logits.shape[1]:
+        raise UserError(f"targets={member.targets} is more than the {logits.shape[1] - 1} wrong classes there are")
     targets = losses.rivals(logits, labels, member.targets).T
     start = (x, losses.misclassified(logits, labels))
     return jax.lax.scan(aim, start, (jnp.arange(member.targets), targets))[0][0]
@@ -130,6 +132,8 @@ def transfer(attack: Attack, aims: Sequence[Aim], x: Array, key: Key) -> Array:
     Reference:
         Papernot et al., 2016, section 3 (https://arxiv.org/abs/1605.07277).
     """
+    if not all(isinstance(aim, Aim) for aim in aims):
+        raise UserError("transfer takes an Aim of each model, as `untargeted` makes, which tells of success")
     made = [attack(aim.loss, x, key) for aim in aims]
     return jnp.array([[jnp.mean(aim.success(z)) for aim in aims] for z in made])
 
@@ -177,9 +181,10 @@ def masking(
     Reference:
         Athalye et al., 2018, section 3.1 (https://arxiv.org/abs/1802.00420).
     """
-    if not eps > 0:
-        raise UserError(f"eps={eps} must be positive for gradients to be judged")
+    if not eps > 0 or not steps:
+        raise UserError(f"eps={eps} must be positive and steps={tuple(steps)} not empty for gradients to be judged")
     allowed, longest = ball(eps), steps[-1]
+    look_inside(allowed, x)
 
     def success_of(attack, objective, x, labels, keys):
         aim = losses.untargeted(classify, labels, objective)
