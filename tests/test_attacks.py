@@ -237,7 +237,7 @@ ATTACKS = {
     "restarts": restarts(pgd(linf(EPS, UNIT), 10), 3),
     "apgd": apgd(linf(EPS, UNIT), 20),
     "l1": pgd(l1(4 * EPS, UNIT), 10),
-    "nes": nes(linf(EPS, UNIT), 5, 5),
+    "nes": nes(l2(4 * EPS, UNIT), 5, 5, spread=0.03),  # a sign of an estimate may turn on a rounding
     "square": square(linf(EPS, UNIT), 50),
 }
 
@@ -279,7 +279,7 @@ def test_what_is_found_does_not_depend_on_parts(name, count, in_parts, monkeypat
     for least in (4, 64):
         monkeypatch.setattr(attacks.protocol, "LEAST", least)
         found.append(jax.jit(lambda x, labels, keys: ATTACKS[name](untargeted(classify, labels), x, keys))(x, labels, keys))
-    np.testing.assert_allclose(*found, atol=1e-6)
+    np.testing.assert_allclose(*found, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["pgd", "apgd", "square"])
@@ -315,10 +315,10 @@ def test_parts_are_even(count, size):
     assert asked == {1, size, count}  # one alone, to see whether it can be; the whole for its success at the start
 
 
-@pytest.mark.parametrize("name", ["pgd", "apgd", "nes", "square", "restarts"])
-def test_a_loss_may_be_finer_than_the_examples(name):
+@pytest.mark.parametrize("make", [pgd, apgd, nes, square, lambda allowed, steps: restarts(pgd(allowed, steps), 2)])
+def test_a_loss_may_be_finer_than_the_examples(make):
     x = jnp.full((4, 3), 0.5, jnp.bfloat16)
-    assert run(ATTACKS[name], lambda z: jnp.sum(z.astype(jnp.float32), axis=1), x).dtype == jnp.bfloat16
+    assert run(make(linf(EPS, UNIT), 3), lambda z: jnp.sum(z.astype(jnp.float32), axis=1), x).dtype == jnp.bfloat16
 
 
 def test_an_attack_of_ones_own_may_call_an_aim():
