@@ -127,9 +127,8 @@ def spatial(transformations: Iterable[Callable[[Array], Array]]) -> Attack:
 
     def attack(loss, x, key):
         del key  # a grid is searched, nothing is drawn
-        worst, aim = _images(x), aim_of(loss)
-        x = worst
-        found = np.full(len(x), -np.inf)
+        worst = x = _images(x)
+        aim, found = aim_of(loss), np.full(len(x), -np.inf)
         for change in (lambda x: x, *transformations):
             z = np.asarray(change(x))
             value, done = map(np.asarray, aim.judge(z, *aim.given))
